@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# setup.sh - sourced by tools/try and tools/check: packages, build, models.
+# Everything it says goes to stderr; stdout belongs to the program that is run.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+models=${XDG_CACHE_HOME:-$HOME/.cache}/agave/models
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# What a job needs and the Debian package that has it: a command, a pkg-config module, or a file.
+needs_build='cmd:cc:gcc cmd:cc:libc6-dev cmd:meson:meson cmd:ninja:ninja-build cmd:pkg-config:pkg-config
+    pc:jansson:libjansson-dev'
+needs_model='pip:pip:python3-pip'
+needs_check='cmd:clang:clang cmd:git:git cmd:nm:binutils pc:cunit:libcunit1-dev'
+
+# missing NEEDS: the packages of what is not there.
+missing() {
+    local need kind what package
+    for need in $1; do
+        IFS=: read -r kind what package <<<"$need"
+        case $kind in
+            cmd) command -v "$what" >/dev/null ;;
+            pc) pkg-config --exists "$what" 2>/dev/null ;;
+            pip) python3 -m pip --version >/dev/null 2>&1 ;;
+            file) [ -e "$what" ] ;;
+        esac || echo "$package"
+    done
+}
+
+# install_missing NEEDS: with apt, as root or through sudo.
+install_missing() {
+    local packages as_root=()
+    mapfile -t packages < <(missing "$1")
+    [ ${#packages[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null ||
+        die "want what these Debian packages hold, and there is no apt-get: ${packages[*]}; install them by hand"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "want root or sudo to install: ${packages[*]}"
+        as_root=(sudo)
+    fi
+    say "installing ${packages[*]}"
+    local log
+    log=$(mktemp)
+    if ! { "${as_root[@]}" apt-get update -q &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            "${packages[@]}"; } >"$log" 2>&1 </dev/null; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        die "apt-get cannot install ${packages[*]}; is a Debian mirror reachable?"
+    fi
+    rm -f "$log"
+}
+
+# quietly COMMAND...: shows what it printed only when it fails.
+quietly() {
+    local log
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1 </dev/null; then
+        tail -n 30 "$log" >&2
+        rm -f "$log"
+        die "this failed: $*"
+    fi
+    rm -f "$log"
+}
