@@ -82,7 +82,7 @@ static int release(const struct ag_graph *g, ag_ref r, const struct ag_class *cl
     const struct ag_node *n = &g->node[r];
     for (int i = 0; i < AG_MAX_SRC; i++) {
         ag_ref s = n->src[i] ? graph_root(g, n->src[i]) : 0;
-        uint64_t bytes;
+        uint64_t bytes = 0;
         if (!s || last[s] != r || !has_memory(&g->node[s])) continue;
         last[s] = 0; /* a node may read one value twice */
         int err = value_bytes(&g->node[s], cls, &bytes);
@@ -102,7 +102,7 @@ int graph_arena(const struct ag_graph *g, const struct ag_class *cls, uint64_t k
     int err = AG_OK;
     for (ag_ref r = 1; err == AG_OK && r < g->n; r++) {
         const struct ag_node *n = &g->node[r];
-        uint64_t bytes, base;
+        uint64_t bytes = 0, base;
         place[r] = UINT64_MAX;
         if (n->op == AG_OP_VIEW) {
             base = place[n->src[0]];
