@@ -4,7 +4,6 @@
 
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-models=${XDG_CACHE_HOME:-$HOME/.cache}/agave/models
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -63,4 +62,40 @@ quietly() {
         die "this failed: $*"
     fi
     rm -f "$log"
+}
+
+# set_up NEEDS: install_missing, once for a build folder and a list of needs.
+set_up() {
+    local stamp=$root/build/.set-up
+    [ ! -e "$stamp" ] || [ "$(<"$stamp")" != "$1" ] || return 0
+    install_missing "$1"
+    mkdir -p "$root/build"
+    printf '%s\n' "$1" >"$stamp"
+}
+
+# build FOLDER MESON-OPTIONS...: configures when that was not done, compiles what changed.
+build() {
+    local folder=$1
+    shift
+    if [ ! -e "$folder/build.ninja" ]; then
+        say "building in $folder"
+        quietly meson setup "$folder" "$root" "$@"
+    fi
+    quietly ninja -C "$folder"
+}
+
+# fetch_model NAME: prints the path of the verified file in the cache.
+fetch_model() { python3 "$root/tools/fetch-model.py" "$1"; }
+
+# install_and_build_llama FOLDER: an agave installed in FOLDER/prefix, and the out-of-tree plugin built
+# against that and nothing else. Sets prefix and llama_plugin.
+install_and_build_llama() {
+    prefix=$1/prefix
+    llama_plugin=$1/model_llama/model_llama.so
+    build "$1/build" --prefix="$prefix" --libdir=lib
+    quietly meson install -C "$1/build" --no-rebuild --only-changed
+    if [ ! -e "$1/model_llama/build.ninja" ]; then
+        PKG_CONFIG_PATH=$prefix/lib/pkgconfig quietly meson setup "$1/model_llama" "$root/subprojects/model_llama"
+    fi
+    quietly ninja -C "$1/model_llama"
 }
