@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - agave: reads the command line, runs one command, says what went wrong. The only file that
+ * ends the process. Next on a token's road: cmd_run.c. */
+#include "cmd.h"
+#include "version.h"
+
+#include "util/error.h"
+#include "util/log.h"
+#include "util/team.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef int (*command_fn)(const struct env *, const struct options *);
+
+static command_fn function_of(enum command_id id) {
+    static const struct { enum command_id id; command_fn fn; } rows[] = {
+#define COMMAND(id_, word, min, max, fn_, args, summary) { CMD_##id_, fn_ },
+#include "command.def"
+#undef COMMAND
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].id == id) return rows[i].fn;
+    return NULL;
+}
+
+/* One line on standard error, and as JSON where the result was to be JSON. */
+static int report(const struct options *o, int status) {
+    const char *text = *fail_text() ? fail_text() : status_text(status);
+    log_line(AG_LOG_ERROR, "%s", text);
+    if (o->json) {
+        json_t *object = json_pack("{s:s%}", "error", text, strlen(text));
+        if (!object) object = json_pack("{s:s}", "error", status_text(status));
+        if (object) json_dumpf(object, stdout, JSON_COMPACT);
+        json_decref(object);
+        putchar('\n');
+    }
+    return 1;
+}
+
+static int print(const struct str *text) {
+    if (text->failed) return fail(AG_ENOMEM, "out of memory");
+    fputs(str_text(text), stdout);
+    return 0;
+}
+
+static int show_help(const struct command_row *c) {
+    struct str text = { 0 };
+    help_command(c, env_width(STDOUT_FILENO), &text);
+    int status = print(&text);
+    str_free(&text);
+    return status;
+}
+
+/* agave help [COMMAND]; the word is no option, so it is looked at before the table. */
+static int run_help(int argc, char **argv) {
+    const struct command_row *c = argc > 2 ? command_find(argv[2]) : command_row(CMD_RUN);
+    if (argc > 2 && !strncmp(argv[2], "-", 1)) c = command_row(CMD_RUN);
+    if (!c) {
+        struct str words = { 0 };
+        for (size_t i = 0; i < command_table_n; i++)
+            if (command_table[i].word)
+                str_printf(&words, "%s%s", words.n ? ", " : "", command_table[i].word);
+        fail(AG_EINVAL, "no help on '%.100s': want one of %s; try 'agave --help'", argv[2],
+             words.n ? str_text(&words) : "none");
+        str_free(&words);
+        return AG_EINVAL;
+    }
+    return show_help(c);
+}
+
+static int run(const struct env *env, const struct options *o) {
+    int status = env_apply(env, o);
+    return status < 0 ? status : function_of(o->command)(env, o);
+}
+
+/* Output that was lost is a failure, unless its reader has left (`agave ... | head`). */
+static int finish(const struct options *o, int code) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if (errno == EPIPE || code != 0) return code;
+    fail(AG_EIO, "standard output: %s", errno ? strerror(errno) : "write failed");
+    struct options plain = *o;
+    plain.json = false;
+    return report(&plain, AG_EIO);
+}
+
+int main(int argc, char **argv) {
+    struct options o;
+    struct env env;
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    int status = env_read(&env);
+    int parsed = options_parse(argc, argv, &o);
+    if (status < 0) {
+    } else if (argc > 1 && !strcmp(argv[1], "help")) {
+        status = run_help(argc, argv);
+    } else if (o.help) {
+        status = show_help(command_row(o.command));
+    } else if (o.version) {
+        status = version_print(&env, &o);
+    } else {
+        status = parsed < 0 ? parsed : run(&env, &o);
+    }
+    int code = status < 0 ? report(&o, status) : status;
+    code = finish(&o, code);
+    team_stop();
+    env_free(&env);
+    return code;
+}
