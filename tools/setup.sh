@@ -10,7 +10,7 @@ die() { say "error: $*"; exit 1; }
 
 # What a job needs and the Debian package that has it: a command, a pkg-config module, or a file.
 needs_build='cmd:cc:gcc cmd:cc:libc6-dev cmd:meson:meson cmd:ninja:ninja-build cmd:pkg-config:pkg-config
-    pc:jansson:libjansson-dev'
+    pc:jansson:libjansson-dev pc:libedit:libedit-dev'
 needs_model='pip:pip:python3-pip'
 needs_check='cmd:clang:clang cmd:git:git cmd:nm:binutils pc:cunit:libcunit1-dev'
 
