@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_eval.c - agave eval: which numbers are wanted, and whether the options fit together. */
+#include "cmd.h"
+#include "eval.h"
+
+#include "util/error.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+static int check(const struct options *o) {
+    static const char advice[] = "try 'agave eval --help'";
+    if (!o->tokens == !o->text)
+        return fail(AG_EINVAL, "want either --tokens or --text; %s", advice);
+    if (o->tokens && !o->logits)
+        return fail(AG_EINVAL, "--tokens: want --logits OUT for the result; %s", advice);
+    if (o->step && o->given[OPT_chunk])
+        return fail(AG_EINVAL, "want either --step or --chunk; %s", advice);
+    if (o->tokens && (o->given[OPT_top] || o->out))
+        return fail(AG_EINVAL, "--top and --out want --text; %s", advice);
+    if (o->given[OPT_top] && !o->out)
+        return fail(AG_EINVAL, "--top: want --out OUT for the result; %s", advice);
+    if (o->out && !o->given[OPT_top])
+        return fail(AG_EINVAL, "--out: want --top K; %s", advice);
+    if (o->out && o->logits)
+        return fail(AG_EINVAL, "want either --logits or --out; %s", advice);
+    if (o->text && !o->logits && (o->given[OPT_greedy] || o->trace))
+        return fail(AG_EINVAL, "--greedy and --trace: want --logits OUT for the result; %s", advice);
+    return AG_OK;
+}
+
+static int read_text(const struct tool *t, const char *path, struct eval_prompt **prompt,
+                     int32_t *n) {
+    struct tokenizer *tok;
+    int err = tokenizer_open(t->file->format, t->file->file, &tok);
+    if (err) return err;
+    err = eval_read_text(path, tok, prompt, n);
+    tokenizer_free(tok);
+    return err;
+}
+
+static int print(const struct eval_result *r) {
+    json_t *ppl = isfinite(r->perplexity) ? json_real(r->perplexity) : json_null();
+    json_t *o = json_pack("{s:i, s:f, s:o}", "tokens", r->tokens, "nll_mean", r->nll_mean,
+                          "perplexity", ppl);
+    if (!o) return fail(AG_ENOMEM, "cannot make the result");
+    json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
+    json_decref(o);
+    putchar('\n');
+    return AG_OK;
+}
+
+int cmd_eval(const struct env *env, const struct options *o) {
+    const struct eval_args args = {
+        .tokens = o->tokens, .logits = o->logits, .text = o->text, .out = o->out,
+        .greedy = (int32_t)o->greedy,
+        .chunk = o->step ? 1 : (int32_t)o->chunk,
+        .rewind = (int32_t)o->rewind,
+        .top = (int32_t)o->top,
+        .parallel = o->parallel, .trace = o->trace,
+    };
+    struct tool t = { 0 };
+    struct eval_prompt *prompt = NULL;
+    struct eval_result result = { 0 };
+    int32_t n = 0;
+    int err = check(o);
+    if (!err && o->tokens) err = eval_read_tokens(o->tokens, &prompt, &n);
+    if (!err) err = tool_open(env, o, o->arg[0], &t);
+    if (!err && o->text) err = read_text(&t, o->text, &prompt, &n);
+    t.engine.exact = o->exact;
+    if (!err) err = eval_run(&t, &args, prompt, n, &result);
+    if (!err && o->text) err = print(&result);
+    eval_free_prompts(prompt, n);
+    tool_close(&t);
+    return err;
+}
