@@ -34,6 +34,7 @@ struct plugin {
     uint32_t abi_major, abi_minor;
     const char *refused;   /* why it is not used, NULL when it may be */
     const char *shadowed;  /* path of the file that comes before it */
+    const char *outranked; /* "arch=gemma3: other comes first"; NULL = nobody comes before it */
     bool loaded;
     /* The host's own full-size copy of the plugin's table, valid once loaded: fields the plugin is
      * too old to have are NULL, so a NULL check is the only check. */

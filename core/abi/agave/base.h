@@ -130,15 +130,15 @@ struct ag_plugin {
 #define AG_PLUGIN_NOTE_TEXT_(text_)
 #endif
 #define AG_PLUGIN_TEXT_(kind_, name_, version_, license_, provides_)                          \
-    "kind=" #kind_ "\nname=" name_ "\nversion=" version_ "\nlicense=" license_                 \
+    "kind=" kind_ "\nname=" name_ "\nversion=" version_ "\nlicense=" license_                 \
     "\nabi=" AG_ABI_TEXT "\nprovides=" provides_ "\n"
 #define AG_PLUGIN_SYMBOL_NAME "ag_plugin"
 
 /* AG_PLUGIN(MODEL, "gemma3", "1.0", "MIT", "arch=gemma3 arch=gemma3_text", &iface, .init = init); */
 #define AG_PLUGIN(kind_, name_, version_, license_, provides_, iface_, ...)                   \
     AG_NOTE_(ag_plugin_note_, AG_NOTE_SECTION, AG_NOTE_OWNER, AG_NOTE_TYPE,                   \
-             AG_PLUGIN_TEXT_(kind_, name_, version_, license_, provides_))                    \
-    AG_PLUGIN_NOTE_TEXT_(AG_PLUGIN_TEXT_(kind_, name_, version_, license_, provides_))        \
+             AG_PLUGIN_TEXT_(#kind_, name_, version_, license_, provides_))                   \
+    AG_PLUGIN_NOTE_TEXT_(AG_PLUGIN_TEXT_(#kind_, name_, version_, license_, provides_))       \
     extern const struct ag_plugin AG_PLUGIN_SYMBOL;                                           \
     AG_EXPORT const struct ag_plugin AG_PLUGIN_SYMBOL = {                                     \
         .size = sizeof(struct ag_plugin),                                                     \
