@@ -18,7 +18,8 @@ struct ag_plane {
     uint64_t offset, bytes;
 };
 
-/* A tensor as the model sees it. A quantised tensor stored as several arrays (weight, scales,
+/* A tensor as the model sees it. One of more than four dims is shown with its slowest ones multiplied
+ * together. A quantised tensor stored as several arrays (weight, scales,
  * biases, global scale) is one tensor with several planes: 0 codes, 1 scales, 2 biases or second
  * scale, 3 spare. */
 struct ag_tensor {
@@ -89,7 +90,8 @@ struct ag_format {
     uint32_t (*tensor_count)(ag_file *);
     int (*tensor)(ag_file *, uint32_t i, struct ag_tensor *out); /* out->size set by the caller */
     /* Value of a key ("gemma3.block_count"; JSON pointers without the first slash for nested
-     * objects: "text_config/hidden_size"); false when absent. */
+     * objects: "text_config/hidden_size"); false when absent. An object is there with type NONE.
+     * out->size set by the caller. */
     bool (*meta)(ag_file *, const char *key, struct ag_value *out);
     /* Keys in file order, for listings; NULL past the end. */
     const char *(*meta_key)(ag_file *, uint32_t i);
