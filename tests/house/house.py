@@ -43,6 +43,8 @@ ALLOWED_STATE = {
     ("libagave_core.a", "text"): "the last error text, one a thread (util/error.c)",
     ("libagave_core.a", "shown"): "the log level, one a process (util/log.c)",
     ("libagave_core.a", "team"): "the thread team, one a process (util/team.c)",
+    ("libagave_core.a", "woken_lock"): "guards woken_first",
+    ("libagave_core.a", "woken_first"): "code is loaded and initialised once a process (registry/load.c)",
 }
 
 
