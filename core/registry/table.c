@@ -40,7 +40,7 @@ static const struct required transport_required[] = {
 #undef T
 #define C(field) { #field, offsetof(struct ag_chat, field) }
 static const struct required chat_required[] = {
-    C(name), C(begin), C(middle), C(end), C(system), C(user), C(assistant), C(answer), { NULL, 0 },
+    C(name), C(begin), C(middle), C(end), C(user), C(assistant), C(answer), { NULL, 0 },
 };
 #undef C
 static const struct required recipe_required[] = {
@@ -143,6 +143,10 @@ static int normalise_model(struct entry *e) {
         rc = copy_list(&private_op_table, (const void *const *)m->private_op, "private_op", &e->copy[2]);
         m->private_op = e->copy[2];
     }
+    for (uint32_t i = 0; rc >= 0 && m->chat && m->chat[i]; i++)
+        if (!m->chat[i]->system && !(m->chat[i]->flags & AG_CHAT_SYSTEM_IN_USER))
+            rc = fail(AG_EABI, "chat %s has no system role and does not say where its text goes",
+                      m->chat[i]->name);
     for (uint32_t i = 0; rc >= 0 && m->private_op && m->private_op[i]; i++)
         if (m->private_op[i]->n_src < 1 || m->private_op[i]->n_src > AG_MAX_SRC)
             rc = fail(AG_EABI, "private_op %s has %u sources, want 1 to %d", m->private_op[i]->name,

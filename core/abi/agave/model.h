@@ -108,7 +108,7 @@ struct ag_chat {
     const char *marker; /* a file's own template that holds this text is of this form */
     const char *start;  /* before the first turn; NULL = none */
     const char *begin, *middle, *end;
-    const char *system, *user, *assistant; /* role names */
+    const char *system, *user, *assistant; /* role names; system NULL only with SYSTEM_IN_USER */
     const char *answer; /* opens the model's turn */
     const char *const *eog; /* texts of tokens that end an answer; NULL-terminated */
     const char *think_begin, *think_end; /* reasoning marks; NULL = none */
