@@ -18,14 +18,15 @@ signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn 
 wchar wctype""".split()}
 
 # Areas, the first prefix that fits, and which areas each may include besides itself.
-AREAS = ["core/abi", "core/util", "core", "plugins/backends/gpu", "plugins/", "host", "tests", "subprojects/"]
+AREAS = ["core/abi", "core/util", "core", "plugins/", "host", "tests", "subprojects/"]
 MAY = {
     "core/abi": set(),
     "core/util": {"core/abi"},
     "core": {"core/abi", "core/util"},
     "host": {"core/abi", "core/util", "core"},
-    "plugins/backends/gpu": {"core/abi"},
 }
+# Folders of a kind that are compiled into each plugin of the kind that wants them.
+SHARED = ("plugins/backends/gpu", "plugins/backends/shared", "plugins/models/shared", "plugins/formats/shared")
 # Libraries that only some folders may use.
 LIBRARIES = {
     "jansson.h": ("core/token/", "host/", "plugins/formats/safetensors/", "tests/"),
@@ -83,8 +84,8 @@ def area(path):
 def allowed(src, dst):
     if src == dst or src == "tests":
         return True
-    if src.startswith("plugins/") and src not in MAY:
-        return dst == "core/abi" or (dst == "plugins/backends/gpu" and src.startswith("plugins/backends/"))
+    if src.startswith("plugins/"):
+        return dst == "core/abi" or dst in SHARED and os.path.dirname(src) == os.path.dirname(dst)
     if src.startswith("subprojects/"):
         return dst == "core/abi"
     return dst in MAY.get(src, set())
@@ -97,6 +98,7 @@ def resolve(root, path, quoted, name):
         return f"core/abi/{name}" if os.path.exists(os.path.join(root, "core/abi", name)) else None
     tries = [os.path.join(folder, name), os.path.join("core", name), os.path.join("core/abi", name)]
     parts = path.split("/")
+    tries += [os.path.join(s, name) for s in SHARED if path.startswith(os.path.dirname(s) + "/")]
     tries += [os.path.join(*parts[:i], name) for i in range(len(parts) - 1, 0, -1)]
     for t in tries:
         if os.path.exists(os.path.join(root, t)):
@@ -232,7 +234,7 @@ def rule_state(_root, files):
             if not m or m.group(4) in own or m.group(4).startswith(".") or int(m.group(3), 16) == 0:
                 continue
             section, size, name = m.group(2), int(m.group(3), 16), re.sub(r"\.\d+$", "", m.group(4))
-            if lib.endswith(".so") and name == "host" and size == 8:
+            if lib.endswith(".so") and name.endswith("host") and size == 8 and pointers == 0:
                 pointers += 1
                 continue
             if (lib, name) in ALLOWED_STATE:
