@@ -169,20 +169,21 @@ def provide(name):
     return path
 
 
-def main():
-    if len(sys.argv) != 2 or sys.argv[1] not in MODELS:
-        raise Failure(f"usage: fetch-model.py {'|'.join(MODELS)}")
-    print(provide(sys.argv[1]))
+def main(args):
+    try:
+        if len(args) != 1 or args[0] not in MODELS:
+            raise Failure(f"usage: fetch-model.py {'|'.join(MODELS)}")
+        print(provide(args[0]))
+        return 0
+    except Failure as e:
+        say(f"error: {e}")
+    except OSError as e:
+        full = "no space left on the disk of the cache; make room or set XDG_CACHE_HOME"
+        say(f"error: {full if e.errno == errno.ENOSPC else e}")
+    except KeyboardInterrupt:
+        return 130
+    return 1
 
 
-try:
-    main()
-except Failure as e:
-    say(f"error: {e}")
-    sys.exit(1)
-except OSError as e:
-    what = "no space left on the disk of the cache; make room or set XDG_CACHE_HOME" if e.errno == errno.ENOSPC else e
-    say(f"error: {what}")
-    sys.exit(1)
-except KeyboardInterrupt:
-    sys.exit(130)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
