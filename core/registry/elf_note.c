@@ -92,7 +92,7 @@ static int check_header(const unsigned char *h) {
     if (memcmp(h, "\177ELF", 4)) return fail(AG_EFORMAT, "not an ELF file");
     if (h[4] != 2 || h[5] != 1)
         return fail(AG_EABI, "ELF file of another machine: want 64-bit little endian");
-    if (OWN_MACHINE && le16(h + 18) != OWN_MACHINE)
+    if (OWN_MACHINE != 0 && le16(h + 18) != OWN_MACHINE)
         return fail(AG_EABI, "ELF file of another machine: want machine %d, file has %u", OWN_MACHINE,
                     le16(h + 18));
     if (le16(h + 16) != ET_DYN) return fail(AG_EFORMAT, "not a shared object");
