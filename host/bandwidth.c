@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LANES = 32, PASSES = 7, LEAST_BYTES = 256 << 20, TIMES_CACHE = 4 };
+enum { LANES = 32, PASSES = 7, LEAST_BYTES = 64 << 20, TIMES_CACHE = 4 };
 
 struct job {
     uint64_t *word;
