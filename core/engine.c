@@ -54,20 +54,9 @@ static bool is_native(void *ctx, const struct ag_graph *g, ag_ref r) {
     return graph_supported(e->backend, e->device, g, r);
 }
 
-static int unsupported(const struct engine *e, ag_ref r) {
-    const struct ag_node *n = &e->lowered->node[r];
-    const struct ag_node *s = n->src[0] ? &e->lowered->node[n->src[0]] : n;
-    bool weight = s->op == AG_OP_WEIGHT;
-    return fail(AG_ENOTSUP, "backend %s has no %s of %s%s%s%s; --backend chooses another one", e->plugin->name,
-                ag_op_name(n->op), ag_dtype_name(s->dtype), weight ? " (tensor " : "",
-                weight ? weights_name(e->weights, s->slot) : "", weight ? ")" : "");
-}
-
 static int lower(struct engine *e) {
     int err = graph_lower(e->drawn, is_native, e, &e->lowered);
     if (err < 0) return err;
-    for (ag_ref r = 1; r < e->lowered->n; r++)
-        if (!graph_supported(e->backend, e->device, e->lowered, r)) return unsupported(e, r);
     for (uint32_t i = 0; i < e->lowered->n_tagged; i++)
         if (e->lowered->tagged[i].tag == AG_TAG_LOGITS) e->logits = e->lowered->tagged[i].ref;
     const int64_t *d = e->lowered->node[e->logits].dim;
@@ -109,30 +98,6 @@ static int make_scratch(struct engine *e, bool trace) {
     return e->copy ? AG_OK : fail(AG_ENOMEM, "out of memory");
 }
 
-static int make_plan(struct engine *e, const struct engine_options *o) {
-    struct ag_plan_desc d = {
-        .size = sizeof d,
-        .flags = (o->exact ? AG_PLAN_EXACT : 0u) | (o->profile ? AG_PLAN_PROFILE : 0u),
-        .graph = e->lowered,
-        .cls = e->cls,
-        .weight = weights_bindings(e->weights),
-        .n_weight = weights_count(e->weights),
-        .weight_stride = sizeof(struct ag_weight_binding),
-        .state = e->state,
-        .n_state = e->states.n,
-        .state_stride = sizeof(struct ag_state_binding),
-        .scratch = { e->scratch, 0, e->scratch_bytes },
-        .place = e->place,
-        .private_op = e->model->private_op,
-    };
-    int err = e->backend->plan(e->device, &d, &e->plan);
-    if (err < 0) return fail_prefix(err, "backend %s", e->plugin->name);
-    struct ag_plan_info info = { .size = sizeof info };
-    if (e->backend->plan_info && e->backend->plan_info(e->plan, &info) == AG_OK)
-        e->workspace_bytes = info.workspace_bytes;
-    return AG_OK;
-}
-
 static int open_device(struct engine *e, struct registry *r, const struct engine_options *o) {
     int index, err = engine_pick_device(r, o->backend, o->device, &e->plugin, &index);
     if (err < 0) return err;
@@ -150,12 +115,17 @@ static int build(struct engine *e, struct registry *r, const struct engine_optio
     if ((err = set_class(e, o)) < 0) return err;
     if ((err = draw(e)) < 0) return err;
     if ((err = lower(e)) < 0) return err;
+    if ((err = engine_place_nodes(e, r, o)) < 0) return err;
     if ((err = engine_make_cache(e, o)) < 0) return err;
     if ((err = make_scratch(e, o->trace)) < 0) return err;
-    struct weights_load load = { e->backend, e->device, e->lowered, o->exact ? AG_PLAN_EXACT : 0u, o->lazy,
-                                 o->progress, o->progress_ctx };
+    struct weights_load load = {
+        .backend = e->backend, .device = e->device, .graph = e->lowered, .node_device = e->node_device,
+        .plan_flags = o->exact ? AG_PLAN_EXACT : 0u, .lazy = o->lazy,
+        .progress = o->progress, .progress_ctx = o->progress_ctx,
+    };
     if ((err = weights_load(e->weights, &load)) < 0) return err;
-    if ((err = make_plan(e, o)) < 0) return err;
+    if ((err = engine_load_fallback(e, &load)) < 0) return err;
+    if ((err = engine_make_plans(e, o)) < 0) return err;
     return engine_make_step(e);
 }
 
@@ -171,7 +141,7 @@ int engine_create(struct registry *r, struct modelfile *mf, const struct engine_
 
 void engine_free(struct engine *e) {
     if (!e) return;
-    if (e->plan) e->backend->plan_free(e->plan);
+    engine_free_plans(e);
     weights_free(e->weights);
     if (e->scratch) e->backend->release(e->device, e->scratch);
     for (uint32_t i = 0; e->state_buffer && i < e->states.n; i++)

@@ -51,6 +51,8 @@ uint64_t engine_bytes_per_token(const struct engine *);
 /* KV bytes read by one decoded token when `depth` entries are cached. */
 uint64_t engine_kv_bytes_at(const struct engine *, int32_t depth);
 uint32_t engine_profile(const struct engine *, struct ag_profile_row *rows, uint32_t max);
+/* Bytes copied between devices since the engine was made (CPU fallback). */
+uint64_t engine_seam_bytes(const struct engine *);
 /* Set from a signal handler or another thread: the running step ends with AG_ECANCELED. */
 void engine_cancel(struct engine *, bool on);
 

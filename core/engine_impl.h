@@ -5,10 +5,21 @@
 
 #include "cache/pages.h"
 #include "engine.h"
+#include "graph/build.h"
 #include "session.h"
 #include "weights.h"
 
 enum { PAGE_TOKENS = 16 };
+
+/* The CPU beside the engine's own device; there only when fallback was allowed and needed. */
+struct fallback {
+    struct plugin *plugin;
+    const struct ag_backend *backend;
+    ag_device *device;
+    struct weights *weights;
+    ag_buffer *scratch;
+    bool apart; /* has scratch memory of its own */
+};
 
 struct engine {
     struct modelfile *mf;
@@ -36,7 +47,13 @@ struct engine {
     int32_t n_group;
     uint64_t kv_bytes;
     uint32_t kv_k, kv_v;
-    ag_plan *plan;
+    uint8_t *node_device; /* [lowered->n] 0 own, 1 fallback */
+    struct fallback fallback;
+    struct graph_part *part;
+    uint32_t n_part;
+    ag_plan **plan; /* [n_part] */
+    unsigned char *seam;
+    uint64_t seam_bytes, seam_copied;
     uint64_t workspace_bytes;
 
     struct ag_step *step;
@@ -62,6 +79,11 @@ static inline const struct ag_state *engine_state(const struct engine *e, uint32
     return (const void *)((const char *)e->states.state + (size_t)i * e->states.stride);
 }
 
+int engine_place_nodes(struct engine *, struct registry *, const struct engine_options *);
+int engine_load_fallback(struct engine *, const struct weights_load *like);
+int engine_make_plans(struct engine *, const struct engine_options *);
+int engine_run_parts(struct engine *);
+void engine_free_plans(struct engine *);
 int engine_make_step(struct engine *);
 int engine_make_cache(struct engine *, const struct engine_options *);
 

@@ -44,10 +44,17 @@ struct engine_memory engine_memory(const struct engine *e) {
     return m;
 }
 
+uint64_t engine_seam_bytes(const struct engine *e) { return e->seam_copied; }
+
 uint64_t engine_bytes_per_token(const struct engine *e) { return weights_bytes_per_token(e->weights); }
 
 uint32_t engine_profile(const struct engine *e, struct ag_profile_row *rows, uint32_t max) {
-    return e->backend->profile ? e->backend->profile(e->plan, rows, max) : 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->n_part; i++) {
+        const struct ag_backend *b = e->part[i].device ? e->fallback.backend : e->backend;
+        if (b->profile && n < max) n += b->profile(e->plan[i], rows + n, max - n);
+    }
+    return n;
 }
 
 static const char *slot_name(void *ctx, uint32_t slot) { return weights_name(ctx, slot); }

@@ -117,9 +117,8 @@ int engine_step(struct engine *e, const struct step_item *items, int32_t n_items
             err = page_table_extend(&items[i].session->table[g], &e->pool[g], items[i].session->n, items[i].n);
     if (err < 0) return err;
     fill_step(e, items, n_items);
-    struct ag_run run = { .size = sizeof run, .step = e->step, .cancel = &e->cancel };
     e->n_out = e->n_token = 0;
-    if ((err = e->backend->run(e->plan, &run)) < 0) return err; /* nothing counts: sessions stay as they were */
+    if ((err = engine_run_parts(e)) < 0) return err; /* nothing counts: sessions stay as they were */
     e->n_out = e->step->n_out;
     e->n_token = e->step->n_token;
     for (int32_t i = 0; i < n_items; i++) {

@@ -167,6 +167,21 @@ int weights_create(const struct modelfile *mf, const char *who, const struct ag_
     return AG_OK;
 }
 
+int weights_again(const struct weights *w, struct weights **out) {
+    struct weights *twin = NULL;
+    int err = weights_create(w->mf, w->who, &w->table, &twin);
+    if (err < 0) return err;
+    if (mem_grow(&twin->at, &twin->cap, w->n, sizeof *twin->at) < 0) {
+        weights_free(twin);
+        return AG_ENOMEM;
+    }
+    if (w->n) memcpy(twin->at, w->at, w->n * sizeof *twin->at);
+    twin->n = w->n;
+    for (uint32_t i = 0; i < twin->n; i++) twin->at[i].ops = 0;
+    *out = twin;
+    return AG_OK;
+}
+
 const struct ag_weight_binding *weights_bindings(const struct weights *w) { return w->binding; }
 
 void weights_bytes(const struct weights *w, uint64_t *mapped, uint64_t *owned) {

@@ -13,6 +13,9 @@ int weights_create(const struct modelfile *, const char *who, const struct ag_we
                    struct weights **out);
 void weights_free(struct weights *); /* NULL is fine; releases device buffers of weights_load too */
 
+/* The same slots once more, for another device. */
+int weights_again(const struct weights *, struct weights **out);
+
 /* For the graph builder (ctx = struct weights): the slot of a weight, found in the file by the table's
  * names and checked against the wanted shape; the same name and layer gives the same slot. */
 int64_t weights_slot(void *ctx, const char *name, int layer, const int64_t want[AG_MAX_DIM],
@@ -25,6 +28,8 @@ struct weights_load {
     const struct ag_backend *backend;
     ag_device *device;
     const struct ag_graph *graph; /* lowered: says which ops read which weight */
+    const uint8_t *node_device;   /* [graph->n]: only weights of nodes on `which`; NULL = all */
+    int which;
     uint32_t plan_flags;          /* AG_PLAN_EXACT */
     bool lazy;                    /* mapped pages are not read ahead */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);

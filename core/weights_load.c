@@ -2,6 +2,7 @@
 /* weights_load.c - bytes of weights: maps the parts of a file, carries out transforms, packs by the
  * backend's layout on all threads, uploads or imports. */
 #define _DEFAULT_SOURCE /* madvise */
+#include "graph/build.h"
 #include "util/error.h"
 #include "util/half.h"
 #include "util/mem.h"
@@ -250,12 +251,14 @@ static int load_one(struct weights *w, const struct weights_load *l, uint32_t sl
     return err < 0 ? fail_prefix(err, "%s: tensor %s", w->who, e->tensor.name) : AG_OK;
 }
 
-static void note_uses(struct weights *w, const struct ag_graph *g) {
+static void note_uses(struct weights *w, const struct weights_load *l) {
+    const struct ag_graph *g = l->graph;
     for (ag_ref r = 1; r < g->n; r++)
         for (int i = 0; i < AG_MAX_SRC; i++) {
-            ag_ref s = g->node[r].src[i];
-            if (s && g->node[s].op == AG_OP_WEIGHT && g->node[r].op < 64)
-                w->at[g->node[s].slot].ops |= (uint64_t)1 << g->node[r].op;
+            ag_ref s = g->node[r].src[i] ? graph_root(g, g->node[r].src[i]) : 0;
+            if (l->node_device && l->node_device[r] != l->which) continue;
+            if (s && g->node[s].op == AG_OP_WEIGHT)
+                w->at[g->node[s].slot].ops |= (uint64_t)1 << (g->node[r].op < 63 ? g->node[r].op : 63);
         }
 }
 
@@ -266,10 +269,11 @@ int weights_load(struct weights *w, const struct weights_load *l) {
     if (!w->binding) return fail(AG_ENOMEM, "out of memory");
     int err = map_parts(w);
     if (err < 0) return err;
-    note_uses(w, l->graph);
+    note_uses(w, l);
     uint64_t total = 0, done = 0;
-    for (uint32_t i = 0; i < w->n; i++) total += w->at[i].tensor.plane[0].bytes;
+    for (uint32_t i = 0; i < w->n; i++) total += w->at[i].ops ? w->at[i].tensor.plane[0].bytes : 0;
     for (uint32_t i = 0; i < w->n; i++) {
+        if (!w->at[i].ops) continue;
         if (l->progress) l->progress(l->progress_ctx, done, total);
         if ((err = load_one(w, l, i)) < 0) return err;
         done += w->at[i].tensor.plane[0].bytes;

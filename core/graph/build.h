@@ -37,10 +37,28 @@ typedef bool (*graph_native_fn)(void *ctx, const struct ag_graph *, ag_ref);
 int graph_lower(const struct ag_graph *, graph_native_fn native, void *ctx, struct ag_graph **out);
 /* Appends a node as it is; 0 when out of memory. */
 ag_ref graph_append(struct ag_graph *, const struct ag_node *);
+int graph_copy_constants(const struct ag_graph *from, struct ag_graph *to);
 int graph_add_tag(struct ag_graph *, ag_ref, uint32_t tag, int32_t layer);
 
 /* Does the backend's table (and its function) take this node? */
 bool graph_supported(const struct ag_backend *, ag_device *, const struct ag_graph *, ag_ref);
+
+/* Does it compute nothing? */
+static inline bool graph_is_leaf(uint32_t op) { return op <= AG_OP_CONST || op == AG_OP_GIVEN; }
+
+/* A run of a lowered graph's nodes that one device computes, as a graph of its own: values of other
+ * parts are GIVEN leaves. */
+struct graph_part {
+    struct ag_graph *graph;
+    uint64_t *place;   /* [graph->n], those of the whole graph */
+    int device;
+    ag_ref *given;     /* nodes of the whole graph that come from another device */
+    uint32_t n_given;
+};
+/* device[g->n]: which device computes a node; leaves and views follow their users. */
+int graph_split(const struct ag_graph *, const uint8_t *device, const uint64_t *place,
+                struct graph_part **out, uint32_t *n);
+void graph_parts_free(struct graph_part *, uint32_t n);
 
 /* Byte offsets of all values in one scratch arena: values whose lives do not overlap share bytes.
  * place[g->n], UINT64_MAX where a node has no memory of its own; views lie in their source.

@@ -35,6 +35,18 @@ void graph_free(struct ag_graph *g) {
     free(owned_of(g));
 }
 
+int graph_copy_constants(const struct ag_graph *in, struct ag_graph *out) {
+    if (!in->n_const) return AG_OK;
+    out->constant = malloc(in->n_const * sizeof *in->constant);
+    out->pool = malloc((size_t)in->pool_bytes);
+    if (!out->constant || !out->pool) return AG_ENOMEM;
+    memcpy(out->constant, in->constant, in->n_const * sizeof *in->constant);
+    memcpy(out->pool, in->pool, (size_t)in->pool_bytes);
+    out->n_const = out->cap_const = in->n_const;
+    out->pool_bytes = out->pool_cap = in->pool_bytes;
+    return AG_OK;
+}
+
 int graph_finish(struct ag_graph *g, bool head) {
     struct owned *o = owned_of(g);
     if (o->failed) return fail(AG_EINVAL, "%s", o->text);
@@ -66,7 +78,7 @@ ag_ref graph_root(const struct ag_graph *g, ag_ref r) {
 
 bool graph_supported(const struct ag_backend *b, ag_device *dev, const struct ag_graph *g, ag_ref r) {
     const struct ag_node *n = &g->node[r];
-    if (n->op >= AG_OP_INPUT && n->op <= AG_OP_VIEW) return true;
+    if (graph_is_leaf(n->op) || n->op == AG_OP_VIEW) return true;
     uint32_t dtype = n->src[0] ? g->node[n->src[0]].dtype : AG_F32;
     for (uint32_t i = 0; i < b->n_support; i++) {
         const struct ag_support *s = (const void *)((const char *)b->support + (size_t)i * b->support_stride);

@@ -50,18 +50,6 @@ static expand_fn expansion(uint32_t op) {
     return NULL;
 }
 
-static int copy_constants(const struct ag_graph *in, struct ag_graph *out) {
-    if (!in->n_const) return AG_OK;
-    out->constant = malloc(in->n_const * sizeof *in->constant);
-    out->pool = malloc((size_t)in->pool_bytes);
-    if (!out->constant || !out->pool) return AG_ENOMEM;
-    memcpy(out->constant, in->constant, in->n_const * sizeof *in->constant);
-    memcpy(out->pool, in->pool, (size_t)in->pool_bytes);
-    out->n_const = out->cap_const = in->n_const;
-    out->pool_bytes = out->pool_cap = in->pool_bytes;
-    return AG_OK;
-}
-
 static int copy_node(const struct ag_graph *in, ag_ref r, graph_native_fn native, void *ctx,
                      struct ag_graph *out, ag_ref *map) {
     struct ag_node n = in->node[r];
@@ -77,7 +65,7 @@ int graph_lower(const struct ag_graph *in, graph_native_fn native, void *ctx, st
     struct ag_graph *out = NULL;
     ag_ref *map = calloc(in->n, sizeof *map);
     int err = map ? graph_create(NULL, &out) : fail(AG_ENOMEM, "out of memory");
-    if (err == AG_OK && copy_constants(in, out) < 0) err = fail(AG_ENOMEM, "out of memory");
+    if (err == AG_OK && graph_copy_constants(in, out) < 0) err = fail(AG_ENOMEM, "out of memory");
     for (ag_ref r = 1; err == AG_OK && r < in->n; r++) err = copy_node(in, r, native, ctx, out, map);
     for (uint32_t i = 0; err == AG_OK && i < in->n_tagged; i++)
         err = graph_add_tag(out, map[in->tagged[i].ref], in->tagged[i].tag, in->tagged[i].layer);

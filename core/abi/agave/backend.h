@@ -52,7 +52,7 @@ struct ag_weight_use {
     uint32_t size;
     uint32_t dtype;
     int64_t dim[AG_MAX_DIM];
-    uint64_t ops;   /* bit per primitive that reads it */
+    uint64_t ops;   /* bit per primitive that reads it; bit 63: a composite does */
     uint32_t flags; /* AG_PLAN_EXACT */
     uint32_t pad;
 };

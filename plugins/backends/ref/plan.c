@@ -132,7 +132,7 @@ static int bind_node(struct ag_plan *p, const struct ag_plan_desc *d, ag_ref i) 
     }
 }
 
-static bool is_leaf(uint32_t op) { return op <= AG_OP_VIEW; }
+static bool is_leaf(uint32_t op) { return op <= AG_OP_VIEW || op == AG_OP_GIVEN; }
 
 /* Work area of one thread: a row of a weight, or what ATTENTION keeps for a head. */
 static uint64_t work_of(const struct ag_plan *p, ag_ref i) {
