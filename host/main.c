@@ -94,7 +94,7 @@ static int finish(const struct options *o, int code) {
 int main(int argc, char **argv) {
     struct options o;
     struct env env;
-    setlocale(LC_CTYPE, "");
+    if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     signal(SIGPIPE, SIG_IGN);
     int status = env_read(&env);
     int parsed = options_parse(argc, argv, &o);
