@@ -87,15 +87,11 @@ build() {
 # fetch_model NAME: prints the path of the verified file in the cache.
 fetch_model() { python3 "$root/tools/fetch-model.py" "$1"; }
 
-# install_and_build_llama FOLDER: an agave installed in FOLDER/prefix, and the out-of-tree plugin built
-# against that and nothing else. Sets prefix and llama_plugin.
-install_and_build_llama() {
-    prefix=$1/prefix
-    llama_plugin=$1/model_llama/model_llama.so
-    build "$1/build" --prefix="$prefix" --libdir=lib
-    quietly meson install -C "$1/build" --no-rebuild --only-changed
-    if [ ! -e "$1/model_llama/build.ninja" ]; then
-        PKG_CONFIG_PATH=$prefix/lib/pkgconfig quietly meson setup "$1/model_llama" "$root/subprojects/model_llama"
+# build_llama PREFIX FOLDER: the out-of-tree model plugin, against the agave installed in PREFIX and nothing
+# else; FOLDER/model_llama.so. For prefixes whose libdir is lib.
+build_llama() {
+    if [ ! -e "$2/build.ninja" ]; then
+        PKG_CONFIG_PATH=$1/lib/pkgconfig quietly meson setup "$2" "$root/subprojects/model_llama"
     fi
-    quietly ninja -C "$1/model_llama"
+    quietly ninja -C "$2"
 }
