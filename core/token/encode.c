@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* encode.c - text to ids: special tokens are cut out first, the fragments between them are cut into
+ * words, words are merged (bpe.c). Words met before in the same text are copied. */
+#include "token/vocab.h"
+
+#include "token/hash.h"
+#include "token/unicode.h"
+#include "util/error.h"
+#include "util/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEMO_SLOTS = 4096, MEMO_MIN_TEXT = 1024, MEMO_MAX_WORD = 64 };
+
+/* A word met before and where its ids are in the output. */
+struct memo { const char *s; uint32_t n, n_id; size_t out; };
+
+struct encoder {
+    const struct tokenizer *t;
+    struct ids *out;
+    struct memo *memo; /* NULL for short texts */
+    char *room;        /* fragments that had to be rewritten; never reused, memo points here */
+    size_t n_room, cap_room;
+};
+
+static int word(struct encoder *e, const char *s, size_t n) {
+    const struct tokenizer *t = e->t;
+    struct memo *m = NULL;
+    uint64_t hash = 0;
+    bool keep = e->memo && n <= MEMO_MAX_WORD;
+    if (keep || t->ignore_merges) hash = text_hash(t->seed, s, n);
+    if (keep) {
+        m = &e->memo[hash & (MEMO_SLOTS - 1)];
+        if (m->n == n && !memcmp(m->s, s, n)) {
+            if (ids_reserve(e->out, m->n_id) < 0) return AG_ENOMEM;
+            for (uint32_t i = 0; i < m->n_id; i++) e->out->id[e->out->n + i] = e->out->id[m->out + i];
+            e->out->n += m->n_id;
+            return AG_OK;
+        }
+    }
+    size_t from = e->out->n;
+    int32_t whole = t->ignore_merges ? vocab_find(t, s, n, hash) : -1;
+    if (whole >= 0 && t->token[whole].merges) {
+        if (ids_reserve(e->out, 1) < 0) return AG_ENOMEM;
+        e->out->id[e->out->n++] = whole;
+    } else if (merge_word(t, s, n, e->out) < 0) {
+        return AG_ENOMEM;
+    }
+    if (m) *m = (struct memo){ s, (uint32_t)n, (uint32_t)(e->out->n - from), from };
+    return AG_OK;
+}
+
+/* First place in (i, end) before a space that no piece reaches over. */
+static size_t cut(const struct tokenizer *t, const char *s, size_t i, size_t end) {
+    while (++i < end)
+        if (s[i] == ' ' && t->cut_before_space[(unsigned char)s[i - 1]]) return i;
+    return end;
+}
+
+static bool has_mark(const char *s, size_t n) {
+    for (size_t i = 0; i + 2 < n; i++) {
+        const char *at = memchr(s + i, 0xe2, n - i - 2);
+        if (!at) return false;
+        i = (size_t)(at - s);
+        if ((unsigned char)s[i + 1] == 0x96 && (unsigned char)s[i + 2] == 0x81) return true;
+    }
+    return false;
+}
+
+/* Rewrites a fragment: a space in front, U+2581 as spaces. */
+static int rewrite(struct encoder *e, const char **s, size_t *n, bool space, size_t n_text) {
+    if (!e->room) {
+        /* Each fragment but one is paid for by a special token of at least one byte. */
+        e->cap_room = n_text + 2;
+        e->room = malloc(e->cap_room);
+        if (!e->room) return fail(AG_ENOMEM, "tokenizer: out of memory (%zu bytes)", e->cap_room);
+    }
+    char *to = e->room + e->n_room, *p = to;
+    if (space) *p++ = ' ';
+    for (size_t i = 0; i < *n;) {
+        if (*n - i > 2 && !memcmp(*s + i, "\xe2\x96\x81", 3)) {
+            *p++ = ' ';
+            i += 3;
+        } else {
+            *p++ = (*s)[i++];
+        }
+    }
+    *s = to;
+    *n = (size_t)(p - to);
+    e->n_room += *n;
+    return AG_OK;
+}
+
+enum place { PLACE_START, PLACE_AFTER_SPECIAL, PLACE_INSIDE };
+
+static bool wants_space(const struct tokenizer *t, enum place place, char first) {
+    bool after = t->prefix == PREFIX_SPECIAL || t->prefix == PREFIX_SPECIAL_ABSENT;
+    bool unless = t->prefix == PREFIX_ABSENT || t->prefix == PREFIX_SPECIAL_ABSENT;
+    if (t->prefix == PREFIX_NONE || place == PLACE_INSIDE) return false;
+    if (place == PLACE_AFTER_SPECIAL && !after) return false;
+    return !unless || first != ' ';
+}
+
+static int fragment(struct encoder *e, const char *s, size_t n, enum place place, size_t n_text) {
+    const struct tokenizer *t = e->t;
+    if (!n) return AG_OK;
+    bool space = wants_space(t, place, s[0]);
+    if (t->kind != VOCAB_BYTES && (space || has_mark(s, n)) && rewrite(e, &s, &n, space, n_text) < 0)
+        return AG_ENOMEM;
+    struct pretok_walk walk;
+    pretok_start(&walk, &t->pretok, s, n);
+    for (size_t i = 0, end; i < n; i = end) {
+        end = pretok_next(&walk, i);
+        if (t->kind != VOCAB_BYTES) end = cut(t, s, i, end);
+        int rc = word(e, s + i, end - i);
+        if (rc < 0) return rc;
+    }
+    return AG_OK;
+}
+
+static size_t trim_end(const char *s, size_t from, size_t end) {
+    while (end > from) {
+        size_t p = end - 1, len;
+        while (p > from && end - p < 4 && ((unsigned char)s[p] & 0xc0) == 0x80) p--;
+        if (!(utf8_class(s + p, end - p, &len) & CLASS_SPACE) || len != end - p) break;
+        end = p;
+    }
+    return end;
+}
+
+static size_t trim_start(const char *s, size_t i, size_t n) {
+    size_t len;
+    while (i < n && utf8_class(s + i, n - i, &len) & CLASS_SPACE) i += len;
+    return i;
+}
+
+static int run(struct encoder *e, const char *s, size_t n, unsigned flags) {
+    const struct tokenizer *t = e->t;
+    bool all = flags & TOKENIZE_PARSE_SPECIAL;
+    enum place place = flags & TOKENIZE_CONTINUE ? PLACE_INSIDE : PLACE_START;
+    for (size_t i = 0, at = 0; i < n;) {
+        const struct special *sp = special_find(&t->special, s, i, n, all, &at);
+        size_t end = sp ? at : n;
+        if (sp && sp->lstrip) end = trim_end(s, i, end);
+        int rc = fragment(e, s + i, end - i, place, n);
+        if (rc < 0 || !sp) return rc;
+        if (ids_reserve(e->out, 1) < 0) return AG_ENOMEM;
+        e->out->id[e->out->n++] = sp->id;
+        i = at + sp->n;
+        if (sp->rstrip) i = trim_start(s, i, n);
+        place = PLACE_AFTER_SPECIAL;
+    }
+    return AG_OK;
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags,
+                     struct ids *out) {
+    if (n > INT32_MAX)
+        return fail(AG_EINVAL, "tokenizer: want a text of at most %d bytes, found %zu", INT32_MAX, n);
+    size_t before = out->n;
+    struct encoder e = { .t = t, .out = out };
+    int rc = ids_reserve(out, n / 4 + 2);
+    if (rc < 0) return rc;
+    bool bos = flags & TOKENIZE_ADD_SPECIAL && t->add_bos && t->bos >= 0;
+    if (bos) out->id[out->n++] = t->bos;
+    if (n >= MEMO_MIN_TEXT) {
+        e.memo = calloc(MEMO_SLOTS, sizeof *e.memo);
+        rc = e.memo ? AG_OK : fail(AG_ENOMEM, "tokenizer: out of memory");
+    }
+    if (rc == AG_OK) rc = run(&e, text, n, flags);
+    if (rc == AG_OK && bos && out->n > before + 1 && out->id[before + 1] == t->bos) {
+        log_line(AG_LOG_WARN, "the text begins with the BOS token already: none is added");
+        memmove(out->id + before, out->id + before + 1, (--out->n - before) * sizeof *out->id);
+    }
+    if (rc == AG_OK && flags & TOKENIZE_ADD_SPECIAL && t->add_eos && t->eos >= 0 &&
+        (rc = ids_reserve(out, 1)) == AG_OK)
+        out->id[out->n++] = t->eos;
+    free(e.memo);
+    free(e.room);
+    if (rc < 0) out->n = before;
+    return rc;
+}
