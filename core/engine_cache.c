@@ -79,7 +79,8 @@ int engine_make_step(struct engine *e) {
     };
     struct ag_step head = { .size = sizeof head, .n_group = e->n_group, .max_token = e->cls.max_token,
                             .max_out = e->cls.max_out, .max_seq = e->cls.max_seq };
-    for (int f = 0; f < AG_STEP_FIELDS; f++) head.off[f] = take(&at, count[f]);
+    for (int f = 0; f < AG_STEP_FIELDS; f++)
+        if (count[f]) head.off[f] = take(&at, count[f]);
     for (int32_t g = 0; g < e->n_group; g++)
         head.group[g] = (struct ag_step_group){
             .page_tokens = PAGE_TOKENS, .max_page = (uint32_t)e->max_page,

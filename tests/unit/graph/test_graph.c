@@ -25,8 +25,9 @@ static const struct ag_private_op op_twice = { sizeof op_twice, 1, "twice", twic
 static const struct ag_private_op *const private_ops[] = { &op_twice, NULL };
 
 static const struct ag_state states[] = {
-    { sizeof states[0], AG_STATE_FULL, 0, 0, 2, 8, 8, 0 },
-    { sizeof states[0], AG_STATE_WINDOW, 1, 16, 2, 8, 8, 0 },
+    { .size = sizeof states[0], .kind = AG_STATE_FULL, .layer = 0, .n_head = 2, .k_dim = 8, .v_dim = 8 },
+    { .size = sizeof states[0], .kind = AG_STATE_WINDOW, .layer = 1, .window = 16, .n_head = 2, .k_dim = 8,
+      .v_dim = 8 },
 };
 static const struct graph_source source = {
     "model test", NULL, any_weight, any_has,
