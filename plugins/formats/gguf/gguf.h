@@ -51,8 +51,11 @@ struct ag_file {
 
 extern const struct ag_host *gguf_host; /* gguf.c */
 
-/* header.c: reads keys and tensors of a part and checks both; on success *map is the mapped header,
- * whole pages of it, the caller's to unmap. Tensors are appended to f. */
+/* header.c: reads keys and tensors of part `part` from the first `have` bytes of a file of `file` bytes and
+ * checks both; *used: bytes of the header. Tensors are appended to f; values point into the bytes. */
+int gguf_header_read(struct ag_file *f, uint32_t part, const char *path, const void *bytes, uint64_t have,
+                     uint64_t file, struct gguf_keys *keys, uint64_t *used);
+/* The same for a file; on success *map is the mapped header, whole pages of it, the caller's to unmap. */
 int gguf_part_read(struct ag_file *f, uint32_t part, const char *path, struct gguf_keys *keys,
                    void **map, size_t *map_bytes);
 void gguf_keys_init(struct gguf_keys *);

@@ -317,7 +317,7 @@ static int read_version(struct reader *r, uint32_t *version) {
                            *version == 1 ? "; convert the model again" : "");
 }
 
-static int read_header(struct reader *r, struct ag_file *f, uint32_t part, struct gguf_keys *keys) {
+static int read_all(struct reader *r, struct ag_file *f, uint32_t part, struct gguf_keys *keys) {
     uint64_t n_tensor = 0, n_key = 0;
     uint32_t version = 0, first = f->names.n;
     int rc = read_version(r, &version);
@@ -339,6 +339,14 @@ static int read_header(struct reader *r, struct ag_file *f, uint32_t part, struc
     return rc;
 }
 
+int gguf_header_read(struct ag_file *f, uint32_t part, const char *path, const void *bytes, uint64_t have,
+                     uint64_t file, struct gguf_keys *keys, uint64_t *used) {
+    struct reader r = { .path = path, .p = bytes, .end = have, .file = file };
+    int rc = read_all(&r, f, part, keys);
+    *used = r.at;
+    return rc;
+}
+
 int gguf_part_read(struct ag_file *f, uint32_t part, const char *path, struct gguf_keys *keys,
                    void **map, size_t *map_bytes) {
     struct stat st;
@@ -352,21 +360,19 @@ int gguf_part_read(struct ag_file *f, uint32_t part, const char *path, struct gg
                              S_ISREG(st.st_mode) ? "an empty one" : "no regular file");
         goto out;
     }
-    struct reader r = { .path = path, .file = (uint64_t)st.st_size };
-    r.end = r.file < GGUF_MAX_HEADER ? r.file : GGUF_MAX_HEADER;
-    void *p = mmap(NULL, (size_t)r.end, PROT_READ, MAP_PRIVATE, fd, 0);
+    uint64_t file = (uint64_t)st.st_size, used;
+    size_t have = (size_t)(file < GGUF_MAX_HEADER ? file : GGUF_MAX_HEADER);
+    void *p = mmap(NULL, have, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
-        rc = gguf_host->fail(AG_EIO, "%s: cannot map %" PRIu64 " bytes: %s", path, r.end,
-                             strerror(errno));
+        rc = gguf_host->fail(AG_EIO, "%s: cannot map %zu bytes: %s", path, have, strerror(errno));
         goto out;
     }
-    r.p = p;
-    rc = read_header(&r, f, part, keys);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), keep = rc < 0 ? 0 : (size_t)r.at;
+    rc = gguf_header_read(f, part, path, p, have, file, keys, &used);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), keep = rc < 0 ? 0 : (size_t)used;
     keep = (keep + page - 1) & ~(page - 1);
-    if (keep < r.end) munmap((char *)p + keep, (size_t)r.end - keep);
+    if (keep < have) munmap((char *)p + keep, have - keep);
     *map = rc < 0 ? NULL : p;
-    *map_bytes = keep < r.end ? keep : (size_t)r.end;
+    *map_bytes = keep < have ? keep : have;
 out:
     if (fd >= 0) close(fd);
     return rc;
