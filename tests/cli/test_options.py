@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Options, help, version, exit status."""
+import json
+
+from harness import equal, need
+
+REFUSED = [
+    (["--bogus", "m"], "--bogus"), (["-Z", "m"], "-Z"), (["m", "-n"], "-n"), (["m", "--top-p"], "--top-p"),
+    (["-n", "0", "m", "x"], "'0'"), (["-n", "x", "m"], "'x'"), (["-n", "1e3", "m"], "'1e3'"),
+    (["-t", "nan", "m"], "'nan'"), (["-t", "inf", "m"], "'inf'"), (["-t", "-1", "m"], "'-1'"),
+    (["--top-p", "0", "m"], "--top-p"), (["--top-p=1.01", "m"], "1.01"), (["--min-p", "2", "m"], "'2'"),
+    (["--seed", "-4", "m"], "--seed"), (["--seed", "18446744073709551616", "m"], "--seed"),
+    (["--ctx-size", "lots", "m"], "auto"), (["--kv-type", "q4", "m"], "q8_0"),
+    (["--color", "pink", "m"], "auto|always|never"), (["--quiet=yes", "m"], "--quiet"),
+    (["--threads", "0", "m"], "--threads"), (["-qZ", "m"], "-Z"), (["--stop", "", "m"], "--stop"),
+]
+
+
+def test_unknown_and_out_of_range(cli):
+    for args, name in REFUSED:
+        cli.fails(*args, names=[name, "--help"])
+
+
+def test_errors_as_json(cli):
+    for args in (["--json", "--bogus", "m"], ["--bogus", "m", "--json"], ["--json", "/nowhere", "hi"]):
+        out, err = cli.run(*args, code=1)
+        need(err.startswith("error: "), f"stderr {err!r}")
+        equal(json.loads(out)["error"], err.splitlines()[0][len("error: "):], "the text in the object")
+
+
+def test_help(cli):
+    out, err = cli.run("--help")
+    equal(err, "", "stderr of --help")
+    for word in ("Usage: agave", "--temperature", "--backend", "Commands"):
+        need(word in out, f"{word} is not in the help")
+    equal(cli.run("help")[0], out, "agave help")
+    equal(cli.run("--bogus", "-n", "x", "--help")[0], out, "--help wins")
+    for command in ("eval", "bench"):
+        text = cli.run("help", command)[0]
+        need(f"Usage: agave {command}" in text, text[:80])
+        equal(cli.run(command, "--help")[0], text, f"{command} --help")
+    cli.fails("help", "nothing", names="'nothing'")
+
+
+def test_version(cli):
+    out, err = cli.run("--version", "--bogus")
+    need(out.startswith("agave ") and out.count("\n") == 1 and not err, f"{out!r} {err!r}")
+    equal(cli.run("-v")[0], out, "-v")
+    need("backends:" in cli.run("-vV")[0], "--version --verbose names the backends")
+
+
+def test_no_model(cli):
+    cli.fails(names=["model", "--help"])
+    cli.fails("--raw", "-n", "3", names="model")
+
+
+def test_an_option_of_another_command(cli):
+    cli.fails("--logits", "x", cli.gemma, "hi", names=["--logits", "agave eval"])
+    cli.fails("eval", "--top-p", "0.5", cli.gemma, names=["--top-p", "agave"])
+
+
+def test_extra_arguments(cli):
+    out, err = cli.run("--raw", "-n", "2", cli.gemma, "one", "two", "three")
+    need("warning: extra arguments ignored" in err, err)
+    equal(out, cli.run("--raw", "-n", "2", cli.gemma, "one")[0], "the answer")
+
+
+def test_devices(cli):
+    out, err = cli.run("--list-devices")
+    need(out.startswith("Available devices:\n") and "cpu:0" in out, out)
+    rows = json.loads(cli.run("--list-devices", "--json")[0])
+    need({"cpu"} <= {r["backend"] for r in rows}, str(rows))
+    for row in rows:
+        need({"backend", "index", "name", "memory_total", "unified", "arch"} <= set(row), str(row))
+    cli.fails("--backend", "nothing", cli.gemma, "hi", names=["nothing", "cpu"])
+    cli.fails("--backend", "cpu", "--device", "7", cli.gemma, "hi", names="7")
+
+
+def test_a_word_that_is_a_command_can_be_a_file(cli):
+    cli.fails("./eval", "hi", names="./eval")
