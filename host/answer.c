@@ -61,7 +61,7 @@ static void emit(struct answer *a, const char *p, size_t n, bool thinking) {
     }
     if (!visible || !n) return;
     dim(a, thinking);
-    if (!thinking) a->begun = true;
+    a->begun = true; /* behind shown reasoning the answer keeps its distance */
     if (a->o.tty && a->o.print) {
         text_filter(&a->filter, p, n, &safe);
         p = str_text(&safe);

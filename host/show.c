@@ -129,8 +129,9 @@ static void system_line(const struct loaded *l) {
     if (d->memory_total) {
         text_bytes((double)d->memory_free, free_text, sizeof free_text);
         text_bytes((double)d->memory_total, total, sizeof total);
-        fprintf(stderr, " \xc2\xb7 %s free of %s%s", free_text, total,
-                d->flags & AG_DEVICE_UNIFIED ? " unified" : "");
+        if (d->memory_free) fprintf(stderr, " \xc2\xb7 %s free of %s", free_text, total);
+        else fprintf(stderr, " \xc2\xb7 %s", total);
+        if (d->flags & AG_DEVICE_UNIFIED) fputs(" unified", stderr);
     }
     if (*d->driver) fprintf(stderr, " \xc2\xb7 driver %s", d->driver);
     fprintf(stderr, " \xc2\xb7 %d threads\n", team_size());
