@@ -18,8 +18,8 @@ static void test_depths(void) {
     CU_ASSERT_EQUAL(bench_batch(&a), 7 + 128);
     static const char *const bad[] = { "", ",", "1,", ",1", "-1", "1 ", " 1", "x", "1,,2", "1;2",
                                        "99999999999999999999", "16777217",
-                                       "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
-                                       "0,0,0,0,0" };
+                                       ("0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
+                                        "0,0,0,0,0") };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CU_ASSERT_EQUAL(bench_parse_depths(bad[i], &a), AG_EINVAL);
 }
