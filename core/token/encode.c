@@ -29,7 +29,8 @@ static int word(struct encoder *e, const char *s, size_t n) {
     struct memo *m = NULL;
     uint64_t hash = 0;
     bool keep = e->memo && n <= MEMO_MAX_WORD;
-    if (keep || t->ignore_merges) hash = text_hash(t->seed, s, n);
+    bool whole_word = t->ignore_merges || (t->whole_lines && *s == '\n');
+    if (keep || whole_word) hash = text_hash(t->seed, s, n);
     if (keep) {
         m = &e->memo[hash & (MEMO_SLOTS - 1)];
         if (m->n == n && !memcmp(m->s, s, n)) {
@@ -40,7 +41,7 @@ static int word(struct encoder *e, const char *s, size_t n) {
         }
     }
     size_t from = e->out->n;
-    int32_t whole = t->ignore_merges ? vocab_find(t, s, n, hash) : -1;
+    int32_t whole = whole_word ? vocab_find(t, s, n, hash) : -1;
     if (whole >= 0 && t->token[whole].merges) {
         if (ids_reserve(e->out, 1) < 0) return AG_ENOMEM;
         e->out->id[e->out->n++] = whole;

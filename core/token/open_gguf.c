@@ -88,6 +88,8 @@ static int read_kind(const struct reader *r, struct tokenizer *t, bool *drop_bos
         t->prefix = PREFIX_SPECIAL;
     } else if (n == 6 && !memcmp(s, "gemma4", 6)) {
         t->kind = VOCAB_TEXT;
+        t->whole_lines = true;
+        t->pretok = (struct pretok){ { pretok_lines }, 1 };
     } else if (n == 4 && !memcmp(s, "gpt2", 4)) {
         t->kind = VOCAB_BYTES;
         bool named = get(r, "tokenizer.ggml.pre", &v) && v.type == AG_VALUE_STR;

@@ -141,6 +141,12 @@ size_t pretok_digits(const char *s, size_t i, size_t n) {
     return isolate(s, i, n, CLASS_NUMBER, true);
 }
 
+size_t pretok_lines(const char *s, size_t i, size_t n) {
+    bool ends = s[i] == '\n';
+    while (++i < n && (s[i] == '\n') == ends) {}
+    return i;
+}
+
 size_t pretok_space(const char *s, size_t i, size_t n) {
     const char *end = i + 1 < n ? memchr(s + i + 1, ' ', n - i - 1) : NULL;
     return end ? (size_t)(end - s) : n;

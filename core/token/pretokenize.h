@@ -51,6 +51,7 @@ pretok_fn pretok_by_regex(const char *regex, size_t n);
 size_t pretok_gpt2(const char *s, size_t i, size_t n);   /* ByteLevel with use_regex */
 size_t pretok_digit(const char *s, size_t i, size_t n);  /* every digit by itself */
 size_t pretok_digits(const char *s, size_t i, size_t n); /* runs of digits, runs of others */
+size_t pretok_lines(const char *s, size_t i, size_t n);  /* runs of line ends, runs of others */
 size_t pretok_space(const char *s, size_t i, size_t n);  /* a word is a space and what follows it */
 
 #endif

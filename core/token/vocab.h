@@ -77,6 +77,7 @@ struct tokenizer {
     struct pretok pretok;
     bool cut_before_space[256]; /* no piece holds this byte and then a space */
     bool ignore_merges, fuse_unknown;
+    bool whole_lines; /* a run of line ends that is a piece is not merged together */
     enum vocab_prefix prefix;
     int32_t bos, eos, unknown;  /* unknown: emitted for what has no piece, -1 = nothing */
     bool add_bos, add_eos;
