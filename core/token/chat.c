@@ -142,9 +142,9 @@ int chat_encode(const struct tokenizer *t, const struct chat_prompt *p, struct i
         rc = tokenizer_encode(t, p->text.p + k->begin, k->n, flags, out);
     }
     if (rc == AG_OK && tokenizer_adds_bos(t) && (out->n == before || out->id[before] != bos)) {
-        rc = mem_grow(&out->id, &out->cap, out->n + 1, sizeof *out->id);
+        rc = ids_add(out, bos);
         if (rc == AG_OK) {
-            memmove(out->id + before + 1, out->id + before, (out->n++ - before) * sizeof *out->id);
+            memmove(out->id + before + 1, out->id + before, (out->n - before - 1) * sizeof *out->id);
             out->id[before] = bos;
         }
     }

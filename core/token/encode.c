@@ -43,8 +43,7 @@ static int word(struct encoder *e, const char *s, size_t n) {
     size_t from = e->out->n;
     int32_t whole = whole_word ? vocab_find(t, s, n, hash) : -1;
     if (whole >= 0 && t->token[whole].merges) {
-        if (ids_reserve(e->out, 1) < 0) return AG_ENOMEM;
-        e->out->id[e->out->n++] = whole;
+        if (ids_add(e->out, whole) < 0) return AG_ENOMEM;
     } else if (merge_word(t, s, n, e->out) < 0) {
         return AG_ENOMEM;
     }
@@ -146,8 +145,7 @@ static int run(struct encoder *e, const char *s, size_t n, unsigned flags) {
         if (sp && sp->lstrip) end = trim_end(s, i, end);
         int rc = fragment(e, s + i, end - i, place, n);
         if (rc < 0 || !sp) return rc;
-        if (ids_reserve(e->out, 1) < 0) return AG_ENOMEM;
-        e->out->id[e->out->n++] = sp->id;
+        if (ids_add(e->out, sp->id) < 0) return AG_ENOMEM;
         i = at + sp->n;
         if (sp->rstrip) i = trim_start(s, i, n);
         place = PLACE_AFTER_SPECIAL;
@@ -174,9 +172,8 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsi
         log_line(AG_LOG_WARN, "the text begins with the BOS token already: none is added");
         memmove(out->id + before, out->id + before + 1, (--out->n - before) * sizeof *out->id);
     }
-    if (rc == AG_OK && flags & TOKENIZE_ADD_SPECIAL && t->add_eos && t->eos >= 0 &&
-        (rc = ids_reserve(out, 1)) == AG_OK)
-        out->id[out->n++] = t->eos;
+    if (rc == AG_OK && flags & TOKENIZE_ADD_SPECIAL && t->add_eos && t->eos >= 0)
+        rc = ids_add(out, t->eos);
     free(e.memo);
     free(e.room);
     if (rc < 0) out->n = before;

@@ -12,6 +12,12 @@ void ids_free(struct ids *ids) {
     *ids = (struct ids){ 0 };
 }
 
+int ids_add(struct ids *ids, int32_t id) {
+    int rc = ids_reserve(ids, 1);
+    if (rc == AG_OK) ids->id[ids->n++] = id;
+    return rc;
+}
+
 int tokenizer_open(const struct ag_format *format, ag_file *file, struct tokenizer **out) {
     *out = NULL;
     struct tokenizer *t = calloc(1, sizeof *t);

@@ -10,6 +10,7 @@ struct tokenizer;
 
 struct ids { int32_t *id; size_t n, cap; };
 void ids_free(struct ids *);
+int ids_add(struct ids *, int32_t id);
 
 /* Vocabulary of an open model file. */
 int tokenizer_open(const struct ag_format *, ag_file *, struct tokenizer **out);
