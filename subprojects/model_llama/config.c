@@ -59,26 +59,26 @@ static bool equals(const struct ag_value *v, const char *s) {
 }
 
 static int refuse(const char *key, const struct ag_value *v, const char *want) {
-    return llama_host->fail(AG_ENOTSUP, "llama: %s is \"%.*s\": want %s", key,
+    return llama_host->fail(AG_ENOTSUP, "%s is \"%.*s\": want %s", key,
                             v->bytes < 64 ? (int)v->bytes : 64, (const char *)v->data, want);
 }
 
 static int want_false(const struct ag_meta *m, const char *key) {
     struct ag_value v = { .size = sizeof v };
     if (!m->value(m, NULL, key, &v) || v.type != AG_VALUE_BOOL || !v.i) return AG_OK;
-    return llama_host->fail(AG_ENOTSUP, "llama: %s is true: biases of q and k are read from GGUF files "
+    return llama_host->fail(AG_ENOTSUP, "%s is true: biases of q and k are read from GGUF files "
                             "only", key);
 }
 
 static int check_variant(const struct ag_meta *m, const struct llama *g) {
     struct ag_value v;
     if (g->n_expert)
-        return llama_host->fail(AG_ENOTSUP, "llama: the file has %d experts (Mixtral): want none",
+        return llama_host->fail(AG_ENOTSUP, "the file has %d experts (Mixtral): want none",
                                 g->n_expert);
     if (g->window)
-        return llama_host->fail(AG_ENOTSUP, "llama: sliding_window is %d (Mistral): want none", g->window);
+        return llama_host->fail(AG_ENOTSUP, "sliding_window is %d (Mistral): want none", g->window);
     if (g->partial != 1)
-        return llama_host->fail(AG_ENOTSUP, "llama: partial_rotary_factor is %g: want 1", (double)g->partial);
+        return llama_host->fail(AG_ENOTSUP, "partial_rotary_factor is %g: want 1", (double)g->partial);
     if (text(m, NULL, "hidden_act", &v) && !equals(&v, "silu")) return refuse("hidden_act", &v, "\"silu\"");
     return want_false(m, "attention_bias");
 }
@@ -106,20 +106,20 @@ static int derive(struct llama *g) {
     if (!g->n_head_kv) g->n_head_kv = g->n_head;
     if (!g->head_dim) {
         if (g->n_embd % g->n_head)
-            return llama_host->fail(AG_EFORMAT, "llama: width %d is no multiple of %d heads, and no head "
+            return llama_host->fail(AG_EFORMAT, "width %d is no multiple of %d heads, and no head "
                                     "dim is given", g->n_embd, g->n_head);
         g->head_dim = g->n_embd / g->n_head;
     }
     if (!g->v_dim) g->v_dim = g->head_dim;
     if (!g->n_rot) g->n_rot = g->head_dim;
     if (g->n_head % g->n_head_kv)
-        return llama_host->fail(AG_EFORMAT, "llama: %d heads are no multiple of %d KV heads", g->n_head,
+        return llama_host->fail(AG_EFORMAT, "%d heads are no multiple of %d KV heads", g->n_head,
                                 g->n_head_kv);
     if (g->head_dim < 2 || g->head_dim % 2 || g->head_dim > LLAMA_MAX_HEAD_DIM || g->v_dim != g->head_dim)
-        return llama_host->fail(AG_EFORMAT, "llama: head dims %d and %d: want one even number up to %d",
+        return llama_host->fail(AG_EFORMAT, "head dims %d and %d: want one even number up to %d",
                                 g->head_dim, g->v_dim, LLAMA_MAX_HEAD_DIM);
     if (g->n_rot % 2 || g->n_rot > g->head_dim)
-        return llama_host->fail(AG_EFORMAT, "llama: rope of %d dims in heads of %d: want an even number, at "
+        return llama_host->fail(AG_EFORMAT, "rope of %d dims in heads of %d: want an even number, at "
                                 "most as many", g->n_rot, g->head_dim);
     return AG_OK;
 }
@@ -148,7 +148,7 @@ static int read_freq(const struct ag_meta *m, struct llama *g) {
         double f = pow(g->theta, -2.0 * i / g->n_rot);
         f = g->ctx_before > 0 ? llama3(g, f) : f / g->rope_factor;
         if (has && !(divisor[i] > 0))
-            return llama_host->fail(AG_EFORMAT, "llama: rope_freqs.weight holds %g: want divisors above 0",
+            return llama_host->fail(AG_EFORMAT, "rope_freqs.weight holds %g: want divisors above 0",
                                     (double)divisor[i]);
         g->freq[i] = (float)(has ? f / divisor[i] : f);
     }
@@ -160,9 +160,9 @@ static int read_vocab(const struct ag_meta *m, struct llama *g) {
     const char *name = is_gguf(m) ? "token_embd.weight" : "model.embed_tokens.weight";
     struct ag_tensor t = { .size = sizeof t };
     if (!m->tensor(m, name, &t))
-        return llama_host->fail(AG_EFORMAT, "llama: no tensor %s: the file holds no embedding", name);
+        return llama_host->fail(AG_EFORMAT, "no tensor %s: the file holds no embedding", name);
     if (t.dim[1] < 1 || t.dim[1] > MANY)
-        return llama_host->fail(AG_EFORMAT, "llama: tensor %s has %lld rows: want 1 to %d", name,
+        return llama_host->fail(AG_EFORMAT, "tensor %s has %lld rows: want 1 to %d", name,
                                 (long long)t.dim[1], MANY);
     g->n_vocab = (int32_t)t.dim[1];
     return AG_OK;

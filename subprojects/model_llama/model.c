@@ -14,14 +14,14 @@ static int match(const struct ag_meta *m) {
     if (strcmp(m->arch, "llama") == 0) return 100;
     for (size_t i = 0; i < sizeof relative / sizeof *relative; i++)
         if (strcmp(m->arch, relative[i]) == 0)
-            return llama_host->fail(AG_ENOTSUP, "llama: this is a %s model, which computes differently; it "
+            return llama_host->fail(AG_ENOTSUP, "this is a %s model, which computes differently; it "
                                     "wants a plugin of its own", m->arch);
     return 0;
 }
 
 static int create(const struct ag_meta *m, void **self) {
     struct llama *g = llama_host->alloc(sizeof *g, 64);
-    if (!g) return llama_host->fail(AG_ENOMEM, "llama: out of memory");
+    if (!g) return llama_host->fail(AG_ENOMEM, "out of memory");
     memset(g, 0, sizeof *g);
     int err = llama_config(m, g);
     if (err < 0) {
@@ -123,9 +123,9 @@ static void head(const struct pass *p, ag_ref x, ag_ref embedding) {
 static int build(void *self, struct ag_graph *g, const struct ag_build *b, const struct ag_pass *pass) {
     const struct llama *m = self;
     if (pass->role != AG_ROLE_TEXT)
-        return llama_host->fail(AG_ENOTSUP, "llama: only the text model can be run");
+        return llama_host->fail(AG_ENOTSUP, "only the text model can be run");
     if (pass->layer_first != 0 || pass->layer_end < 0 || pass->layer_end > m->n_layer)
-        return llama_host->fail(AG_ENOTSUP, "llama: layers %d to %d of %d: want a range from 0",
+        return llama_host->fail(AG_ENOTSUP, "layers %d to %d of %d: want a range from 0",
                                 pass->layer_first, pass->layer_end, m->n_layer);
     struct pass p = { .m = m, .g = g, .b = b, .pos = b->input(g, AG_INPUT_POS),
                       .freq = b->constant(g, m->freq, m->n_rot / 2) };

@@ -57,7 +57,7 @@ int llama_weights(void *self, const char *scheme, struct ag_weight_table *out) {
     struct llama *m = self;
     bool is_gguf = strcmp(scheme, "gguf") == 0;
     if (!is_gguf && strcmp(scheme, "hf") != 0 && strcmp(scheme, "mlx") != 0)
-        return llama_host->fail(AG_ENOTSUP, "llama: no weight names for files of scheme %s", scheme);
+        return llama_host->fail(AG_ENOTSUP, "no weight names for files of scheme %s", scheme);
     uint32_t n = is_gguf ? sizeof gguf / sizeof *gguf : sizeof hf / sizeof *hf;
     memcpy(m->name, is_gguf ? gguf : hf, n * sizeof *m->name);
     for (uint32_t i = 0; i < n; i++) /* the transform's reach is a head of this model */

@@ -10,18 +10,32 @@ enum { ALIGN = 64, BEHIND = 64 };
 
 static int device_count(void) { return 1; }
 
+/* Bytes of memory by the name sysconf has for pages; 0 = unknown. */
+static uint64_t memory_of(int name) {
+    long pages = sysconf(name), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
 static int device_info(int index, struct ag_device_info *out) {
     if (index != 0) return ref_host->fail(AG_ENOENT, "ref: device %d: there is only device 0", index);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     struct ag_device_info info = {
         .size = out->size,
         .flags = AG_DEVICE_HOST_MEMORY | AG_DEVICE_UNIFIED | AG_DEVICE_ANY_CLASS,
         .name = "reference, plain C",
         .arch = "any",
-        .memory_total = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
+        .memory_total = memory_of(_SC_PHYS_PAGES),
+#ifdef _SC_AVPHYS_PAGES
+        .memory_free = memory_of(_SC_AVPHYS_PAGES),
+#endif
     };
     memcpy(out, &info, out->size < sizeof info ? out->size : sizeof info);
     return AG_OK;
+}
+
+static uint64_t memory_free(ag_device *dev) {
+    struct ag_device_info info = { .size = sizeof info };
+    (void)dev;
+    return device_info(0, &info) < 0 ? 0 : info.memory_free;
 }
 
 static int open_device(int index, const struct ag_device_config *config, ag_device **out) {
@@ -130,6 +144,7 @@ static const struct ag_backend backend = {
     .plan_info = ref_plan_info,
     .run = ref_run,
     .plan_free = ref_plan_free,
+    .memory_free = memory_free,
 };
 
 AG_PLUGIN(BACKEND, "ref", "1.0", "MIT", "device=ref", &backend, .init = init);

@@ -65,7 +65,7 @@ static int want_text(const struct ag_meta *m, const char *gguf, const char *hf, 
                      const char *b) {
     struct ag_value v;
     if (!text(m, gguf, hf, &v) || equals(&v, a) || equals(&v, b)) return AG_OK;
-    return gemma3_host->fail(AG_ENOTSUP, "gemma3: %s is \"%.*s\": want \"%s\" or \"%s\"",
+    return gemma3_host->fail(AG_ENOTSUP, "%s is \"%.*s\": want \"%s\" or \"%s\"",
                              is_gguf(m) ? gguf : hf, v.bytes < 64 ? (int)v.bytes : 64,
                              (const char *)v.data, a, b);
 }
@@ -73,7 +73,7 @@ static int want_text(const struct ag_meta *m, const char *gguf, const char *hf, 
 static int want_false(const struct ag_meta *m, const char *key) {
     struct ag_value v = { .size = sizeof v };
     if (!m->value(m, NULL, key, &v) || v.type != AG_VALUE_BOOL || !v.i) return AG_OK;
-    return gemma3_host->fail(AG_ENOTSUP, "gemma3: %s is true: only causal text models without "
+    return gemma3_host->fail(AG_ENOTSUP, "%s is true: only causal text models without "
                              "biases are supported", key);
 }
 
@@ -106,7 +106,7 @@ static bool elem_bool(const struct ag_value *v, uint64_t i) {
 
 static int pattern_from_bools(const struct ag_value *v, struct gemma3 *g) {
     if (v->elem != AG_ELEM_BOOL && v->elem != AG_ELEM_U8 && v->elem != AG_ELEM_I8)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: attention.sliding_window_pattern: want an "
+        return gemma3_host->fail(AG_EFORMAT, "attention.sliding_window_pattern: want an "
                                  "integer or an array of booleans");
     for (int32_t il = 0; il < g->n_layer; il++) g->sliding[il] = elem_bool(v, (uint64_t)il);
     return AG_OK;
@@ -120,7 +120,7 @@ static int pattern_from_names(const struct ag_value *v, struct gemma3 *g) {
         if (n > (uint64_t)(end - p)) n = 0;
         g->sliding[il] = n == 17 && memcmp(p, "sliding_attention", 17) == 0;
         if (!g->sliding[il] && !(n == 14 && memcmp(p, "full_attention", 14) == 0))
-            return gemma3_host->fail(AG_ENOTSUP, "gemma3: layer_types: layer %d is neither "
+            return gemma3_host->fail(AG_ENOTSUP, "layer_types: layer %d is neither "
                                      "\"sliding_attention\" nor \"full_attention\"", il);
         p += n;
     }
@@ -137,7 +137,7 @@ static int read_pattern(const struct ag_meta *m, struct gemma3 *g) {
         if (!m->value(m, "attention.sliding_window_pattern", key[i], &v)) continue;
         if (v.type == AG_VALUE_ARRAY) {
             if (v.count != (uint64_t)g->n_layer || !v.data)
-                return gemma3_host->fail(AG_EFORMAT, "gemma3: %s has %llu entries for %d layers",
+                return gemma3_host->fail(AG_EFORMAT, "%s has %llu entries for %d layers",
                                          is_gguf(m) ? "attention.sliding_window_pattern" : key[i],
                                          (unsigned long long)v.count, g->n_layer);
             return v.elem == AG_ELEM_STR ? pattern_from_names(&v, g) : pattern_from_bools(&v, g);
@@ -148,7 +148,7 @@ static int read_pattern(const struct ag_meta *m, struct gemma3 *g) {
         }
     }
     if (period < 1 || period > GEMMA3_MAX_LAYER)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: sliding_window_pattern is %lld: want 1 to %d",
+        return gemma3_host->fail(AG_EFORMAT, "sliding_window_pattern is %lld: want 1 to %d",
                                  (long long)period, GEMMA3_MAX_LAYER);
     for (int32_t il = 0; il < g->n_layer; il++) g->sliding[il] = il % period < period - 1;
     return AG_OK;
@@ -164,10 +164,10 @@ static int read_vocab(const struct ag_meta *m, struct gemma3 *g) {
     size_t i = 0, n = sizeof name / sizeof *name;
     while (i < n && !m->tensor(m, name[i], &t)) i++;
     if (i == n)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: no tensor %s: the file holds no embedding",
+        return gemma3_host->fail(AG_EFORMAT, "no tensor %s: the file holds no embedding",
                                  name[is_gguf(m) ? 0 : 1]);
     if (t.dim[1] < 1 || t.dim[1] > 1 << 24)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: tensor %s has %lld rows: want 1 to %d", name[i],
+        return gemma3_host->fail(AG_EFORMAT, "tensor %s has %lld rows: want 1 to %d", name[i],
                                  (long long)t.dim[1], 1 << 24);
     g->n_vocab = (int32_t)t.dim[1];
     return AG_OK;
@@ -175,15 +175,15 @@ static int read_vocab(const struct ag_meta *m, struct gemma3 *g) {
 
 static int derive(const struct ag_meta *m, struct gemma3 *g) {
     if (!g->n_head)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: no key attention.head_count");
+        return gemma3_host->fail(AG_EFORMAT, "no key attention.head_count");
     if (!g->n_head_kv) g->n_head_kv = g->n_head;
     if (!g->head_dim) g->head_dim = g->n_embd / g->n_head;
     if (!g->v_dim) g->v_dim = g->head_dim;
     if (g->n_head % g->n_head_kv)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: %d heads are no multiple of %d KV heads",
+        return gemma3_host->fail(AG_EFORMAT, "%d heads are no multiple of %d KV heads",
                                  g->n_head, g->n_head_kv);
     if (g->head_dim < 2 || g->head_dim % 2 || g->v_dim != g->head_dim)
-        return gemma3_host->fail(AG_EFORMAT, "gemma3: head dims %d and %d: want one even number",
+        return gemma3_host->fail(AG_EFORMAT, "head dims %d and %d: want one even number",
                                  g->head_dim, g->v_dim);
     if (g->score_scale == 0) {
         float scalar = g->query_scalar;

@@ -15,14 +15,14 @@ static int match(const struct ag_meta *m) {
     if (strcmp(m->arch, "gemma3") == 0 || strcmp(m->arch, "gemma3_text") == 0) return 100;
     for (size_t i = 0; i < sizeof relative / sizeof *relative; i++)
         if (strcmp(m->arch, relative[i]) == 0)
-            return gemma3_host->fail(AG_ENOTSUP, "gemma3: this is a %s model, which computes "
+            return gemma3_host->fail(AG_ENOTSUP, "this is a %s model, which computes "
                                      "differently; it wants a plugin of its own", m->arch);
     return 0;
 }
 
 static int create(const struct ag_meta *m, void **self) {
     struct gemma3 *g = gemma3_host->alloc(sizeof *g, 64);
-    if (!g) return gemma3_host->fail(AG_ENOMEM, "gemma3: out of memory");
+    if (!g) return gemma3_host->fail(AG_ENOMEM, "out of memory");
     memset(g, 0, sizeof *g);
     int err = gemma3_config(m, g);
     if (err < 0) {
@@ -146,9 +146,9 @@ static void head(const struct pass *p, ag_ref x, ag_ref embedding) {
 static int build(void *self, struct ag_graph *g, const struct ag_build *b, const struct ag_pass *pass) {
     const struct gemma3 *m = self;
     if (pass->role != AG_ROLE_TEXT)
-        return gemma3_host->fail(AG_ENOTSUP, "gemma3: only the text model can be run");
+        return gemma3_host->fail(AG_ENOTSUP, "only the text model can be run");
     if (pass->layer_first != 0 || pass->layer_end < 0 || pass->layer_end > m->n_layer)
-        return gemma3_host->fail(AG_ENOTSUP, "gemma3: layers %d to %d of %d: want a range from 0",
+        return gemma3_host->fail(AG_ENOTSUP, "layers %d to %d of %d: want a range from 0",
                                  pass->layer_first, pass->layer_end, m->n_layer);
     struct pass p = { .m = m, .g = g, .b = b, .pos = b->input(g, AG_INPUT_POS) };
     p.freq_full = rope_table(&p, m->theta_full, m->rope_factor);

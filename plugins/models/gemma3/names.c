@@ -60,7 +60,7 @@ int gemma3_weights(void *self, const char *scheme, struct ag_weight_table *out) 
     (void)self;
     bool is_gguf = strcmp(scheme, "gguf") == 0;
     if (!is_gguf && strcmp(scheme, "hf") != 0 && strcmp(scheme, "mlx") != 0)
-        return gemma3_host->fail(AG_ENOTSUP, "gemma3: no weight names for files of scheme %s", scheme);
+        return gemma3_host->fail(AG_ENOTSUP, "no weight names for files of scheme %s", scheme);
     out->stride = sizeof(struct ag_weight_row);
     out->row = is_gguf ? gguf : hf;
     out->n = is_gguf ? sizeof gguf / sizeof *gguf : sizeof hf / sizeof *hf;
