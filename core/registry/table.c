@@ -112,17 +112,17 @@ static int copy_list(const struct table *t, const void *const *from, const char 
 
 static int normalise_backend(struct entry *e) {
     struct ag_backend *b = &e->pub.u.backend;
+    const size_t least = END(struct ag_support, dtypes), stride = b->support_stride;
     if (b->n_support && !b->support) return fail(AG_EABI, "its support table is NULL");
-    if (b->n_support && b->support_stride < sizeof(struct ag_support))
-        return fail(AG_EABI, "rows of its support table have %u bytes, want at least %zu",
-                    b->support_stride, sizeof(struct ag_support));
+    if (b->n_support && stride < least)
+        return fail(AG_EABI, "rows of its support table have %zu bytes, want at least %zu", stride, least);
     if (b->n_support > 65536) return fail(AG_EABI, "its support table has %u rows", b->n_support);
     if (b->layout && !b->pack) return fail(AG_EABI, "its struct ag_backend has layout but no pack");
     struct ag_support *row = calloc(b->n_support + 1u, sizeof *row);
     if (!row) return fail(AG_ENOMEM, "no memory for its support table");
     e->copy[0] = row;
     for (uint32_t i = 0; i < b->n_support; i++)
-        memcpy(&row[i], (const char *)b->support + (size_t)i * b->support_stride, sizeof *row);
+        memcpy(&row[i], (const char *)b->support + i * stride, stride < sizeof *row ? stride : sizeof *row);
     b->support = row;
     b->support_stride = sizeof *row;
     return 0;
