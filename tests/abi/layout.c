@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Today's headers against the frozen ones: no field has moved, no number has changed, and nothing has
- * become smaller. Compiling is the test. */
+ * become smaller. The test is that it compiles. */
 #include <agave/backend.h>
 #include <agave/model.h>
 #include <agave/transport.h>

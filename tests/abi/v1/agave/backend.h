@@ -79,9 +79,10 @@ struct ag_state {
     uint32_t kind;    /* enum ag_state_kind */
     int32_t layer;
     int32_t window;   /* entries a query sees, of AG_STATE_WINDOW */
-    int32_t n_head;   /* KV heads */
-    int32_t k_dim, v_dim;
-    int32_t pad;
+    int32_t n_head;   /* KV heads, of FULL and WINDOW */
+    int32_t k_dim, v_dim; /* of a head; LATENT: of the row, and how much of it is the value */
+    int32_t n_snapshot;   /* of RECURRENT: most tokens one step may be rewound by */
+    int64_t dim[AG_MAX_DIM]; /* of RECURRENT: shape of one sequence's f32 state */
 };
 
 struct ag_kv_layout {

@@ -27,12 +27,13 @@ enum ag_dim {
     AG_DIM_S = -3, /* sequences */
 };
 
-/* INPUT slots: fields of the step (step.h), each i32. */
+/* INPUT slots: fields of the step (step.h), i32 unless it says otherwise. */
 enum ag_input {
     AG_INPUT_TOKEN = 1,   /* [T] token id, -1 for an embedding row */
     AG_INPUT_POS = 2,     /* [T] position for rope, first axis */
     AG_INPUT_OUT_ROW = 3, /* [R] */
     AG_INPUT_POS4 = 4,    /* [T, 4] positions of four axes */
+    AG_INPUT_EMBED = 5,   /* f32 [H, T] embedding rows of images; written to its place in scratch */
 };
 
 enum ag_unary {

@@ -13,7 +13,7 @@ enum { AG_MAX_GROUP = 8 };
 
 /* Arrays of i32; ag_step.off says where each begins. */
 enum ag_step_field {
-    AG_STEP_TOKEN = 0,   /* [T] token id, -1: the row comes from embeddings */
+    AG_STEP_TOKEN = 0,   /* [T] token id, -1: a row of zeros, for embeddings added by INPUT EMBED */
     AG_STEP_SEQ = 1,     /* [T] sequence 0 .. S-1 of the row, -1: padding, writes no state */
     AG_STEP_ORDER = 2,   /* [T] index of the row's entry in its sequence's cache; masks compare it */
     AG_STEP_POS = 3,     /* [4][max T] positions for rope only */
@@ -23,7 +23,10 @@ enum ag_step_field {
     AG_STEP_Q_BEGIN = 7, /* [S] first row of the sequence; its rows are adjacent */
     AG_STEP_Q_LEN = 8,   /* [S] */
     AG_STEP_KV_LEN = 9,  /* [S] entries of the sequence with this step's rows */
-    AG_STEP_FIELDS = 10,
+    AG_STEP_STATE_IN = 10,  /* [S] slot of the recurrent states before the step, -1: zeros */
+    AG_STEP_STATE_OUT = 11, /* [S] slot they are written to; may be the same */
+    AG_STEP_SNAPSHOT = 12,  /* [S][n_snapshot] slot for the states after all but the last i rows, -1: none */
+    AG_STEP_FIELDS = 13,
 };
 
 enum ag_step_flags {
@@ -47,8 +50,8 @@ struct ag_step {
     uint32_t bytes; /* of the whole block */
     uint32_t flags;
     int32_t n_token, n_out, n_seq, n_group;
-    int32_t max_token, max_out, max_seq;
-    uint32_t off[16]; /* bytes from the start of this struct, by enum ag_step_field */
+    int32_t max_token, max_out, max_seq, n_snapshot;
+    uint32_t off[16]; /* bytes from the start of this struct, by enum ag_step_field; 0 = not there */
     struct ag_step_group group[AG_MAX_GROUP];
 };
 
