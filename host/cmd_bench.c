@@ -3,6 +3,8 @@
 #include "bandwidth.h"
 #include "bench.h"
 #include "cmd.h"
+#include "interrupt.h"
+#include "text.h"
 #include "tool.h"
 
 #include "util/error.h"
@@ -10,6 +12,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 struct report {
     const struct tool *tool;
@@ -70,16 +73,12 @@ static int print_table(const struct report *r, const char *name) {
     return AG_OK;
 }
 
-static void clean(char *text) { /* a name from a file, for a terminal */
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7f) *p = '?';
-}
-
 int cmd_bench(const struct env *env, const struct options *o) {
     struct bench_args a = { .pp = (int32_t)o->pp, .tg = (int32_t)o->tg, .reps = (int32_t)o->reps };
     struct tool t = { 0 };
     struct report r = { .tool = &t };
-    char name[256];
+    struct str name = { 0 };
+    char raw[256];
     int err = bench_parse_depths(o->depth, &a);
     if (!err && !a.pp && !a.tg) err = fail(AG_EINVAL, "want --pp or --tg above 0");
     if (!err) err = tool_open(env, o, o->arg[0], &t);
@@ -93,12 +92,17 @@ int cmd_bench(const struct env *env, const struct options *o) {
     t.engine.max_batch = bench_batch(&a);
     err = engine_create(t.registry, t.file, &t.engine, &r.engine);
     if (!err) err = bandwidth_measure(&r.read_gb_s);
-    if (!err) err = bench_run(r.engine, &a, r.row, &r.n_row);
     if (err) goto done;
-    modelfile_name(t.file, name, sizeof name);
-    if (!o->json) clean(name);
-    err = o->json ? print_json(&r, name) : print_table(&r, name);
+    struct interrupt interrupt;
+    interrupt_begin(&interrupt, r.engine);
+    err = bench_run(r.engine, &a, r.row, &r.n_row);
+    interrupt_end(&interrupt);
+    if (err) goto done;
+    modelfile_name(t.file, raw, sizeof raw);
+    text_clean(raw, strlen(raw), &name);
+    err = o->json ? print_json(&r, str_text(&name)) : print_table(&r, str_text(&name));
 done:
+    str_free(&name);
     engine_free(r.engine);
     tool_close(&t);
     return err;

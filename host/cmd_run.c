@@ -101,6 +101,7 @@ int cmd_run(const struct env *env, const struct options *o) {
     if (o->list_devices) return devices_print(env, o);
     if (!o->n_arg)
         return fail(AG_EINVAL, "want a model file or directory, got none; try 'agave --help'");
+    if (o->model_info) return cmd_info(env, o);
     if (o->benchmark) return cmd_bench(env, o);
     bool piped = !isatty(STDIN_FILENO), talk = o->n_arg < 2 && !piped;
     if (talk && o->json)

@@ -3,6 +3,7 @@
  * with others, or again after a rewind. */
 #include "eval.h"
 
+#include "interrupt.h"
 #include "sample/sampler.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -227,7 +228,12 @@ int eval_run(const struct tool *t, const struct eval_args *args, struct eval_pro
     if (!err) err = allocate(&e);
     if (!err) err = create_engine(&e, t);
     if (!err && path) err = eval_out_open(&e, path);
-    if (!err) err = run_all(&e);
+    if (!err) {
+        struct interrupt interrupt;
+        interrupt_begin(&interrupt, e.engine);
+        err = run_all(&e);
+        interrupt_end(&interrupt);
+    }
     if (!err && e.out) err = eval_out_commit(&e);
     if (!err) summarise(&e, result);
     st_free(e.out);
