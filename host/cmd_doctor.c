@@ -152,7 +152,7 @@ static json_t *examine(const struct env *env, struct registry *r, double gb_s) {
     json_array_append_new(list, folder("models", env->cache_home, "/agave/models"));
     json_array_append_new(list, folder("history", env->state_home, "/agave"));
     snprintf(below, sizeof below, "/agave/abi-%u", AG_ABI_MAJOR);
-    json_array_append_new(list, folder("plugins", env->data_home, below));
+    json_array_append_new(list, folder("own plugins", env->data_home, below));
     return o;
 }
 
@@ -239,7 +239,7 @@ static void print_rest(const json_t *o) {
         char bytes[32], label[32];
         bytes_of(e, "bytes", bytes, sizeof bytes);
         snprintf(label, sizeof label, "%s:", text_of(e, "what"));
-        printf("%-11s %s (%s", label, text_of(e, "path"), text_of(e, "state"));
+        printf("%-12s%s (%s", label, text_of(e, "path"), text_of(e, "state"));
         json_int_t files = json_integer_value(json_object_get(e, "files"));
         if (files) printf(", %lld files, %s", (long long)files, bytes);
         puts(")");

@@ -155,7 +155,9 @@ class Suite:
         return folder, gold, tolerance, {p: gold[p + ".tokens"].data for p in PROMPTS}
 
     def one_mode(self, path, gold, tolerance, prompts, mode):
-        got = self.run(path, prompts, ["--exact", "--greedy", "24", *MODES[mode]])
+        # threads never change a number: one mode has two, the others do without their cost
+        options = ["--exact", "--greedy", "24", "--threads", "2" if mode == "chunk" else "1"]
+        got = self.run(path, prompts, options + MODES[mode])
         notes, worst = [], 0
         for p in PROMPTS:
             have, want = got[p + ".logits"], gold[p + ".logits"]
@@ -182,7 +184,7 @@ class Suite:
                            tolerance, prompts, mode)
 
     def one_trace(self, path, gold, tolerance, prompts, mode):
-        got = self.run(path, prompts, ["--exact", "--trace", *MODES[mode]])
+        got = self.run(path, prompts, ["--exact", "--trace", "--threads", "1", *MODES[mode]])
         layers = sorted(k for k in gold if k.startswith("trace.layer.") and k.endswith(".out"))
         notes, worst = [], 0
         for have, want in [("embed", "trace.embed_tokens")] + [(k[6:], k) for k in layers]:
