@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Compares `agave eval` with stored logits of tiny models. Standard library only.
 
-usage: golden.py --agave PATH --data DIR --backend NAME [--plugin FILE]... CASE...
+usage: golden.py --agave PATH --data DIR --backend NAME [--plugin FILE]...
+                 [--plugin-source DIR --include DIR --cc COMMAND] CASE...
+
+With --plugin-source a model plugin is compiled from its folder and used.
 
 modes:MODEL   exact logits of all prompts and the greedy continuation, from each file format, with the
               prompt in one step, token by token, in chunks, packed with others, after a rewind
 trace:MODEL   exact residual stream after each layer
-fast:MODEL    logits of the fast kernels: KL divergence and rms against the exact ones
+fast:MODEL    float weights, logits of the fast kernels: KL divergence and rms against the exact ones
 quant         quantised models against the logits of their dequantised weights, exact and fast
 bad:MODEL     prompts that must be refused by name, with nothing left behind
 
@@ -214,7 +217,7 @@ class Suite:
 
     def fast(self, name):
         folder, gold, _, prompts = self.model(name)
-        for path in sorted(glob.glob(os.path.join(folder, "model-*.gguf"))):
+        for path in sorted(glob.glob(os.path.join(folder, "model-*f*.gguf"))):
             self.check(f"{name} {os.path.basename(path)} fast", self.one_fast, path, gold, prompts)
 
     def one_exact(self, path, gold, prompts):
@@ -261,6 +264,15 @@ class Suite:
             self.check(f"{name} {what}", self.one_bad, path, prompts, options, words)
 
 
+def compile_plugin(args, folder):
+    """What a plugin's own build does, against the headers of the source tree."""
+    out = os.path.join(folder, os.path.basename(os.path.normpath(args.plugin_source)) + ".so")
+    sources = sorted(glob.glob(os.path.join(args.plugin_source, "*.c")))
+    subprocess.run([*args.cc.split(), "-std=c11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden",
+                    "-I", args.include, "-o", out, *sources, "-lm"], check=True, timeout=120)
+    return out
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -268,9 +280,14 @@ def main():
     ap.add_argument("--data", required=True)
     ap.add_argument("--backend", required=True)
     ap.add_argument("--plugin", action="append", default=[])
+    ap.add_argument("--plugin-source")
+    ap.add_argument("--include", default="")
+    ap.add_argument("--cc", default="cc")
     ap.add_argument("case", nargs="+")
     args = ap.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as built:
+        if args.plugin_source:
+            args.plugin.append(compile_plugin(args, built))
         suite = Suite(args, folder)
         for case in args.case:
             kind, _, model = case.partition(":")
