@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stio.c - SafeTensors: u64 length of a JSON header, the header, the bytes of the tensors. */
 #define _FILE_OFFSET_BITS 64
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "stio.h"
 
 #include "util/error.h"
@@ -184,7 +185,8 @@ struct out_tensor {
 
 struct st_writer {
     char *path, *temp;
-    int fd; /* -1 until begun */
+    int fd;     /* -1 until begun */
+    bool named; /* the file at temp is there; else the bytes have no name yet */
     struct out_tensor *tensor;
     size_t n, cap;
     uint64_t bytes, header; /* of data; of the header with its padding */
@@ -246,14 +248,44 @@ static int make_header(const struct st_writer *w, char **text) {
     return *text ? AG_OK : fail(AG_ENOMEM, "%s: cannot make the header", w->path);
 }
 
+/* A file without a name goes away by itself, even when the process is killed. -1 where the file
+ * system has none, or no /proc to give it a name through. */
+static int open_nameless(const char *path) {
+#if defined(O_TMPFILE)
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int fd = folder && !access("/proc/self/fd", X_OK)
+                 ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)
+                 : -1;
+    free(folder);
+    return fd;
+#else
+    (void)path;
+    return -1;
+#endif
+}
+
+static int give_name(struct st_writer *w) {
+    char from[40];
+    if (w->named) return AG_OK;
+    snprintf(from, sizeof from, "/proc/self/fd/%d", w->fd);
+    if (linkat(AT_FDCWD, from, AT_FDCWD, w->temp, AT_SYMLINK_FOLLOW))
+        return io_error("create", w->temp);
+    w->named = true;
+    return AG_OK;
+}
+
 int st_begin(struct st_writer *w) {
     char *text;
     int err = make_header(w, &text);
     if (err) return err;
     w->header = (strlen(text) + SLACK + 7) / 8 * 8; /* data begins at a multiple of 8 */
     free(text);
+    w->fd = open_nameless(w->path);
+    if (w->fd >= 0) return AG_OK;
     w->fd = open(w->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    return w->fd < 0 ? io_error("create", w->temp) : AG_OK;
+    w->named = w->fd >= 0;
+    return w->named ? AG_OK : io_error("create", w->temp);
 }
 
 int st_write(struct st_writer *w, int tensor, uint64_t at, const void *data, uint64_t n) {
@@ -283,11 +315,12 @@ int st_commit(struct st_writer *w) {
     free(text);
     err = write_at(w->fd, padded, 8 + w->header, 0, w->temp);
     if (!err && ftruncate(w->fd, (off_t)(8 + w->header + w->bytes))) err = io_error("write", w->temp);
+    if (!err) err = give_name(w);
+    if (!err && rename(w->temp, w->path)) err = io_error("rename", w->temp);
+    if (!err) w->named = false;
     int fd = w->fd;
     w->fd = -1;
-    if (close(fd) && !err) err = io_error("write", w->temp);
-    if (!err && rename(w->temp, w->path)) err = io_error("rename", w->temp);
-    if (err) unlink(w->temp);
+    if (close(fd) && !err) err = io_error("write", w->path);
 done:
     free(padded);
     return err;
@@ -295,10 +328,8 @@ done:
 
 void st_free(struct st_writer *w) {
     if (!w) return;
-    if (w->fd >= 0) {
-        close(w->fd);
-        unlink(w->temp);
-    }
+    if (w->fd >= 0) close(w->fd);
+    if (w->named) unlink(w->temp);
     for (size_t i = 0; i < w->n; i++) free(w->tensor[i].name);
     free(w->tensor);
     free(w->path);

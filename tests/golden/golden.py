@@ -12,6 +12,7 @@ modes:MODEL   exact logits of all prompts and the greedy continuation, from each
 trace:MODEL   exact residual stream after each layer
 fast:MODEL    float weights, logits of the fast kernels: KL divergence and rms against the exact ones
 quant         quantised models against the logits of their dequantised weights, exact and fast
+text:MODEL    likelihood of a text against that of its logits, most likely tokens
 bad:MODEL     prompts that must be refused by name, with nothing left behind
 
 One line a comparison; exit status 1 when one falls short.
@@ -234,6 +235,44 @@ class Suite:
             self.check(name + " exact", self.one_exact, path, gold, prompts)
             self.check(name + " fast", self.one_fast, path, gold, prompts)
 
+    def one_text(self, path, text, ids):
+        name = os.path.join(self.folder, "text.txt")
+        with open(name, "wb") as f:
+            f.write(text.encode())
+        plugins = [x for p in self.args.plugin for x in ("--plugin", p)]
+        r = subprocess.run([self.args.agave, "eval", "--quiet", "--exact", "--backend", self.args.backend,
+                            "--text", name, "--top", "5", "--out", self.out, *plugins, path],
+                           capture_output=True, text=True, timeout=60)
+        os.unlink(name)
+        if r.returncode:
+            raise RuntimeError(f"exit {r.returncode}: {r.stderr.strip()[-300:]}")
+        said, top = json.loads(r.stdout), load(self.out)
+        rows = [log_softmax(x) for x in
+                self.run(path, {"p": ids}, ["--exact"])["p.logits"].rows()]
+        nll = -sum(rows[i][ids[i + 1]] for i in range(len(ids) - 1)) / (len(ids) - 1)
+        notes = []
+        if said["tokens"] != len(ids):
+            return [f"{said['tokens']} tokens, want {len(ids)}"], ""
+        if abs(said["nll_mean"] - nll) > 1e-5 or abs(said["perplexity"] / math.exp(nll) - 1) > 1e-5:
+            notes.append(f"{said}, want mean {nll}")
+        for i, row in enumerate(rows):
+            best = sorted(range(len(row)), key=lambda t: (-row[t], t))[:5]
+            logprobs = top["text.top_logprobs"].rows()[i]
+            if list(top["text.top_ids"].rows()[i]) != best:
+                notes.append(f"position {i}: {list(top['text.top_ids'].rows()[i])}, want {best}")
+            elif max(abs(a - row[t]) for a, t in zip(logprobs, best)) > 1e-4:
+                notes.append(f"position {i}: {list(logprobs)}")
+        return notes[:3], f"nll {nll:.4f}"
+
+    def text(self, name):
+        folder, _, _, _ = self.model(name)
+        with open(os.path.join(folder, "tokenizer_tests.json"), encoding="utf-8") as f:
+            tests = json.load(f)
+        tests = [t for t in tests if len(t["ids_special"]) > 8][:3]
+        for i, t in enumerate(tests):
+            self.check(f"{name} text {i}", self.one_text, os.path.join(folder, "model-f32.gguf"),
+                       t["text"], t["ids_special"])
+
     def one_bad(self, path, prompts, options, words):
         r = subprocess.run(self.command(path, prompts, options), capture_output=True, text=True,
                            timeout=60)
@@ -291,7 +330,7 @@ def main():
         suite = Suite(args, folder)
         for case in args.case:
             kind, _, model = case.partition(":")
-            if kind not in ("modes", "trace", "fast", "quant", "bad") or (kind == "quant") == bool(model):
+            if kind not in ("modes", "trace", "fast", "text", "quant", "bad") or (kind == "quant") == bool(model):
                 ap.error(f"no case {case}")
             getattr(suite, kind)(*([model] if model else []))
     print(f"{suite.cases - suite.failed} of {suite.cases} hold")
