@@ -53,6 +53,13 @@ static unsigned char on_interrupt(EditLine *el, int ch) {
     return CC_NEWLINE;
 }
 
+/* Ctrl+Z is a character too; libedit's own handler cares for the terminal while the process stops. */
+static unsigned char on_suspend(EditLine *el, int ch) {
+    (void)el, (void)ch;
+    raise(SIGTSTP);
+    return CC_REDISPLAY;
+}
+
 /* Pasted text up to its end mark; a newline in it does not send. */
 static unsigned char on_paste(EditLine *el, int ch) {
     static const wchar_t end[] = L"\033[201~";
@@ -161,7 +168,8 @@ static unsigned char on_search(EditLine *el, int ch) {
 
 static void bind_keys(EditLine *el) {
     static const char *const keys[][2] = {
-        { "^C", "agave-interrupt" },   { "^R", "agave-search" },       { "\\e[200~", "agave-paste" },
+        { "^C", "agave-interrupt" },   { "^Z", "agave-suspend" },      { "^R", "agave-search" },
+        { "\\e[200~", "agave-paste" },
         { "^D", "em-delete-or-list" }, { "^U", "vi-kill-line-prev" },  { "^W", "ed-delete-prev-word" },
         { "^L", "ed-clear-screen" },   { "^T", "ed-transpose-chars" }, { "\\e[3~", "ed-delete-next-char" },
         { "\\e[H", "ed-move-to-beg" }, { "\\e[F", "ed-move-to-end" },  { "\\eOH", "ed-move-to-beg" },
@@ -192,8 +200,9 @@ int line_open(const char *path, bool color, struct line_editor **out) {
     el_set(e->el, EL_SIGNAL, 1);
     el_set(e->el, EL_PROMPT_ESC, prompt, '\1');
     el_set(e->el, EL_HIST, history, e->history);
-    el_set(e->el, EL_SETTY, "-d", "intr=", NULL);
+    el_set(e->el, EL_SETTY, "-d", "-isig", NULL);
     el_set(e->el, EL_ADDFN, "agave-interrupt", "leave the line", on_interrupt);
+    el_set(e->el, EL_ADDFN, "agave-suspend", "stop the process", on_suspend);
     el_set(e->el, EL_ADDFN, "agave-search", "search the history", on_search);
     el_set(e->el, EL_ADDFN, "agave-paste", "take pasted text", on_paste);
     bind_keys(e->el);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,12 +81,20 @@ static int run(const struct env *env, const struct options *o) {
     return status < 0 ? status : function_of(o->command)(env, o);
 }
 
-/* Output that was lost is a failure, unless its reader has left (`agave ... | head`). */
+/* Has the reader of standard output gone (`agave ... | head`)? */
+static bool reader_left(void) {
+    struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
+/* Output that was lost is a failure, unless nobody wants it any more. */
 static int finish(const struct options *o, int code) {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    if (errno == EPIPE || code != 0) return code;
-    fail(AG_EIO, "standard output: %s", errno ? strerror(errno) : "write failed");
+    int why = errno;
+    if (why == EPIPE || reader_left()) return 0;
+    if (code != 0) return code;
+    fail(AG_EIO, "standard output: %s", why ? strerror(why) : "it could not be written");
     struct options plain = *o;
     plain.json = false;
     return report(&plain, AG_EIO);
