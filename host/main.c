@@ -117,6 +117,7 @@ int main(int argc, char **argv) {
     } else {
         status = parsed < 0 ? parsed : run(&env, &o);
     }
+    if (status == AG_EIO && reader_left()) status = 0;
     int code = status < 0 ? report(&o, status) : status;
     code = finish(&o, code);
     team_stop();

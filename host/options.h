@@ -19,8 +19,9 @@ enum command_id {
 };
 #define ON(id) (1u << CMD_##id)
 #define ON_ALL 0xffffffffu
-/* Commands that load a model's weights onto a device. */
-#define ON_MODEL (ON(RUN) | ON(EVAL) | ON(BENCH) | ON(INFO))
+/* How a model is loaded: every command takes these, so that one set of options serves all; those that
+ * load none say what had no effect. */
+#define ON_MODEL 0xffu
 
 struct text_list { const char *at[OPTION_LIST_MAX]; size_t n; };
 
