@@ -258,6 +258,7 @@ static const char *read_line(struct line_editor *e, int *n) {
     act.sa_handler = on_end;
     sigemptyset(&act.sa_mask);
     for (int i = 0; i < N_END; i++) sigaction(ends[i], &act, &before[i]);
+    el_set(e->el, EL_PREP_TERM, 1); /* before the prompt: a quick key is a key, not the line discipline's */
     fputs(PASTE_ON, e->out);
     fflush(e->out);
     const char *line;

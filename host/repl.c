@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "repl.h"
 
+#include "info.h"
 #include "line.h"
 #include "show.h"
 #include "talk.h"
@@ -74,6 +75,15 @@ static int do_debug(struct talk *t, const char *rest) {
     return GO_ON;
 }
 
+static int do_model(struct talk *t, const char *rest) {
+    struct str text = { 0 };
+    (void)rest;
+    info_text(t->l, -1, &text);
+    fputs(str_text(&text), stderr);
+    str_free(&text);
+    return GO_ON;
+}
+
 static int do_quit(struct talk *t, const char *rest) {
     (void)t, (void)rest;
     return LEAVE;
@@ -87,6 +97,7 @@ static const struct command commands[] = {
     { "/context", do_context, "how full the context is" },
     { "/ctx", do_context, NULL },
     { "/system", do_system, "show the system prompt; /system TEXT sets it, /system none removes it" },
+    { "/model", do_model, "what is known of the model" },
     { "/stats", do_stats, "line of statistics on or off" },
     { "/verbose", do_verbose, "technical detail on or off" },
     { "/debug", do_debug, "debug log on or off" },

@@ -56,6 +56,7 @@ def test_commands(cli):
         line(t, "/system Be kind", "cleared")
         line(t, "/system", "Be kind")
         line(t, "/system none", "removed")
+        line(t, "/model", "Layers: 8")
         line(t, "/stats", "off")
         line(t, "/verbose", "on")
         line(t, "/debug", "on")
