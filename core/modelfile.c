@@ -126,10 +126,22 @@ static void list_formats(struct registry *r, struct str *to) {
     }
 }
 
+/* "; refused: PATH: REASON" of the first plugin that might have been the one. A file that may not be
+ * read has no kind, only a name. */
+static void name_refused(struct registry *r, struct str *to) {
+    for (size_t i = 0; i < registry_count(r) && !to->n; i++) {
+        const struct plugin *p = registry_at(r, i);
+        const char *base = strrchr(p->path, '/');
+        if (p->refused && !strncmp(base ? base + 1 : p->path, "format_", 7))
+            str_printf(to, "; refused: %s: %s", p->path, p->refused);
+    }
+}
+
 static int no_format(struct registry *r, const struct head *h) {
-    struct str known = { 0 };
+    struct str known = { 0 }, refused = { 0 };
     char found[64];
     list_formats(r, &known);
+    name_refused(r, &refused);
     if (h->is_dir) {
         snprintf(found, sizeof found, "a directory without such files");
     } else {
@@ -137,10 +149,11 @@ static int no_format(struct registry *r, const struct head *h) {
         for (size_t i = 0; i < 4 && i < h->n; i++)
             at += (size_t)snprintf(found + at, sizeof found - at, " %02x", h->byte[i]);
     }
-    int rc = known.n ? fail(AG_EFORMAT, "%s: want a model in a known format (%s), found %s", h->path,
-                            str_text(&known), found)
-                     : fail(AG_ENOENT, "%s: no format plugin to read it with; searched: %s", h->path,
-                            registry_searched(r));
+    int rc = known.n ? fail(AG_EFORMAT, "%s: want a model in a known format (%s), found %s%s", h->path,
+                            str_text(&known), found, str_text(&refused))
+                     : fail(AG_ENOENT, "%s: no format plugin to read it with; searched: %s%s", h->path,
+                            registry_searched(r), str_text(&refused));
+    str_free(&refused);
     str_free(&known);
     return rc;
 }
@@ -150,9 +163,8 @@ static int choose(struct registry *r, const struct head *h, struct plugin **out)
     *out = NULL;
     for (size_t i = 0; i < registry_count(r); i++) {
         struct plugin *p = registry_at(r, i);
-        if (p->kind != AG_KIND_FORMAT || p->refused || p->shadowed) continue;
-        if (!hints_match(p->provides, h)) continue;
-        int rc = registry_load(r, p);
+        if (p->kind != AG_KIND_FORMAT || p->shadowed || !hints_match(p->provides, h)) continue;
+        int rc = p->refused ? fail(AG_EABI, "%s: %s", p->path, p->refused) : registry_load(r, p);
         if (rc < 0) {
             failed = rc;
             continue;

@@ -9,10 +9,10 @@
 
 enum {
     GGUF_MAX_KEY = 1 << 16,      /* keys of a part; models have some dozens */
-    GGUF_MAX_TENSOR = 1 << 20,   /* tensors of a file */
+    GGUF_MAX_TENSOR = 1 << 18,   /* tensors of a file */
     GGUF_MAX_NAME = 65535,       /* bytes of a name; the format's own limit for keys */
     GGUF_MAX_PART = 65535,       /* split.count is a u16 */
-    GGUF_MAX_HEADER = 512 << 20, /* bytes before the weights of a part */
+    GGUF_MAX_HEADER = 128 << 20, /* bytes before the weights of a part */
 };
 
 /* Value of a key as it lies in the mapped header. */

@@ -61,6 +61,11 @@ static int ends_early(const struct reader *r, uint64_t want, const char *what) {
                            r->path, want, what, r->at, r->file);
 }
 
+/* For messages: a product, or the largest number there is. */
+static uint64_t times(uint64_t a, uint64_t b) {
+    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
 static int take_u32(struct reader *r, const char *what, uint32_t *out) {
     if (left(r) < 4) return ends_early(r, 4, what);
     *out = get_u32(r->p + r->at);
@@ -103,7 +108,7 @@ static int take_name(struct reader *r, const char *what, const uint8_t **p, uint
 static int skip_texts(struct reader *r, uint64_t count, const char *what) {
     const uint8_t *p = r->p;
     uint64_t at = r->at, end = r->end;
-    if (count > (end - at) / 8) return ends_early(r, count, what);
+    if (count > (end - at) / 8) return ends_early(r, times(count, 8), what);
     for (uint64_t i = 0; i < count; i++) {
         if (end - at < 8 || get_u64(p + at) > end - at - 8) {
             r->at = at;
@@ -128,7 +133,8 @@ static int take_flat(struct reader *r, const char *key, uint32_t *type, uint64_t
     if (*type >= V_COUNT) return bad_type(r, key, *type);
     if (*type == V_ARRAY) return AG_OK;
     if (*type == V_STR) return skip_texts(r, *count, key);
-    if (*count > left(r) / value_type[*type].bytes) return ends_early(r, *count, key);
+    if (*count > left(r) / value_type[*type].bytes)
+        return ends_early(r, times(*count, value_type[*type].bytes), key);
     r->at += *count * value_type[*type].bytes;
     return AG_OK;
 }

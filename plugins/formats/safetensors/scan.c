@@ -137,13 +137,18 @@ int st_next(struct st_scan *s, char close, bool *first) {
     return 1;
 }
 
-/* A value that is no object and no list: a string, or the letters of a number or word. */
+static bool in_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '+' || c == '.';
+}
+
+/* A value that is no object and no list: a string, or what a number or word is made of. */
 static int skip_scalar(struct st_scan *s) {
     const char *text;
     size_t n;
     if (st_peek(s, '"')) return st_string(s, &text, &n);
     const char *start = s->p;
-    while (s->p < s->end && *s->p && strchr("+-.0123456789abcdefghijklmnopqrstuvwxyzEINaf", *s->p)) s->p++;
+    while (s->p < s->end && in_word(*s->p)) s->p++;
     return s->p == start ? st_fail(s, "a value") : AG_OK;
 }
 

@@ -13,7 +13,7 @@ enum {
     ST_MAX_HEADER = 100 << 20, /* bytes; the format's own limit */
     ST_MAX_INDEX = 64 << 20,   /* bytes of model.safetensors.index.json */
     ST_MAX_CONFIG = 2 << 20,   /* bytes of config.json */
-    ST_MAX_TENSOR = 1 << 20,
+    ST_MAX_TENSOR = 1 << 19,
     ST_MAX_PART = 4096,
     ST_MAX_RANK = 16, /* dims in a file; more than AG_MAX_DIM are shown folded */
     ST_MAX_NAME = 65535,

@@ -114,6 +114,25 @@ static void test_bad_paths(void) {
     registry_close(r);
 }
 
+/* A plugin that others may write to is refused; the message says so. */
+static void test_refused_plugin(void) {
+    struct registry *r = NULL;
+    size_t n;
+    const char *gguf = strstr(plugin_files[0], "format_gguf") ? plugin_files[0] : plugin_files[1];
+    unsigned char *p = slurp(gguf, &n);
+    scratch_make();
+    CU_ASSERT_EQUAL(chmod(scratch_write("format_gguf.so", p, n), 0666), 0);
+    const char *dir = scratch_dir;
+    struct registry_options o = { .dir = &dir, .n_dir = 1 };
+    CU_ASSERT_EQUAL_FATAL(registry_open(&o, &r), AG_OK);
+    refused(r, golden("gemma3/model-bf16.gguf"), "no format plugin to read it with");
+    says("; refused: /tmp/");
+    says("/format_gguf.so: ");
+    registry_close(r);
+    free(p);
+    scratch_remove();
+}
+
 /* ---- metadata ---------------------------------------------------------------------------------- */
 
 struct params { int32_t layers, heads, nothing; float eps, base; bool flag; };
@@ -318,6 +337,7 @@ int main(int argc, char **argv) {
         { "loads one plugin", test_loads_one },
         { "directories", test_directories },
         { "bad paths", test_bad_paths },
+        { "refused plugin", test_refused_plugin },
         { "parameters", test_params },
         { "bad parameters", test_bad_params },
         { "text_config", test_text_config },
