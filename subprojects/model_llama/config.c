@@ -126,7 +126,7 @@ static int derive(struct llama *g) {
 
 /* Llama 3.1 (arXiv 2407.21783): long waves are slowed down by the factor, short ones are left, those
  * between are blended. */
-static double llama3(const struct llama *g, double f) {
+static double llama3_freq(const struct llama *g, double f) {
     double turns = g->ctx_before * f / 6.28318530717958647692; /* in the context before */
     if (turns > g->high_factor) return f;
     if (turns < g->low_factor || g->high_factor <= g->low_factor) return f / g->rope_factor;
@@ -146,7 +146,7 @@ static int read_freq(const struct ag_meta *m, struct llama *g) {
     }
     for (int32_t i = 0; i < half; i++) {
         double f = pow(g->theta, -2.0 * i / g->n_rot);
-        f = g->ctx_before > 0 ? llama3(g, f) : f / g->rope_factor;
+        f = g->ctx_before > 0 ? llama3_freq(g, f) : f / g->rope_factor;
         if (has && !(divisor[i] > 0))
             return llama_host->fail(AG_EFORMAT, "rope_freqs.weight holds %g: want divisors above 0",
                                     (double)divisor[i]);
