@@ -222,9 +222,14 @@ class Suite:
             self.check(f"{name} {os.path.basename(path)} fast", self.one_fast, path, gold, prompts)
 
     def one_exact(self, path, gold, prompts):
-        got = self.run(path, prompts, ["--exact"])
-        worst = max(difference(got[p + ".logits"], gold[p + ".logits"]) for p in prompts)
-        return (["too far"] if worst > 2e-3 else []), f"{worst:.1e}"
+        got = self.run(path, prompts, ["--exact", "--greedy", str(len(gold["greedy.tokens"].data))])
+        pairs = [(p + ".logits", p + ".logits") for p in prompts]
+        worst = max(difference(got[have], gold[want])
+                    for have, want in pairs + [("mid.greedy.logits", "greedy.logits")])
+        notes = ["too far"] if worst > 2e-3 else []
+        if got["mid.greedy.tokens"].data != gold["greedy.tokens"].data:
+            notes.append("greedy tokens differ")
+        return notes, f"{worst:.1e}"
 
     def quant(self):
         for path in sorted(glob.glob(os.path.join(self.args.data, "quant", "*.gguf"))):
