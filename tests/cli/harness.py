@@ -117,7 +117,7 @@ class Terminal:
 
 
 def main(tests):
-    agave, data = sys.argv[1], sys.argv[2]
+    agave, data = os.environ.get("AGAVE") or sys.argv[1], sys.argv[2]  # AGAVE: an installed one
     wanted, bad = sys.argv[3:], 0
     for name, test in tests:
         if wanted and name not in wanted and name.split(".")[0] not in wanted:

@@ -78,3 +78,29 @@ def test_devices(cli):
 
 def test_a_word_that_is_a_command_can_be_a_file(cli):
     cli.fails("./eval", "hi", names="./eval")
+
+
+def test_tokenize(cli):
+    words = ["The river runs", "<bos>", "gr\u00fc\u00df \U0001f331", ""]
+    lines = "".join(json.dumps(w) + "\n" for w in words).encode()
+    ids = cli.answer("tokenize", "-q", cli.gemma, stdin=lines)
+    rows = [json.loads(x) for x in ids.splitlines()]
+    equal(len(rows), len(words), "lines")
+    need(rows[1] != [2] and rows[3] == [], f"{rows}")
+    back = cli.answer("tokenize", "-q", "--decode", cli.gemma, stdin=ids.encode())
+    equal([json.loads(x) for x in back.splitlines()], words, "there and back")
+    with_bos = json.loads(cli.answer("tokenize", "-q", "--special", cli.gemma, stdin=b'"The river runs"\n'))
+    equal(with_bos, [2] + rows[0], "--special")
+    cli.fails("tokenize", cli.gemma, stdin=b"not json\n", names="line 1")
+    _, err = cli.run("tokenize", "--ctx-size", "5", cli.gemma, stdin=b'"x"\n')
+    need("warning: --ctx-size has no effect" in err, err)
+
+
+def test_template(cli):
+    request = b'{"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true}'
+    want = "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n"
+    equal(cli.answer("template", "--builtin", "gemma3", stdin=request), want, "by name")
+    equal(cli.answer("template", cli.gemma, stdin=request), want, "of a model")
+    cli.fails("template", "--builtin", "nothing", stdin=request, names=["nothing", "gemma3", "chatml"])
+    cli.fails("template", stdin=request, names="--builtin")
+    cli.fails("template", "--builtin", "gemma3", stdin=b"{", names="error")
