@@ -49,6 +49,7 @@ void penalties_apply(struct sampler *);
 
 /* The best k of the vocabulary into the list, best first; of equals the lower id is better. */
 void top_k_select(struct sampler *, int32_t k);
+void list_sort(struct candidate *list, int32_t n); /* best first */
 void top_k_apply(struct sampler *);
 void top_p_apply(struct sampler *);
 void min_p_apply(struct sampler *);

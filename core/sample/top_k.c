@@ -24,6 +24,25 @@ static void sift_down(struct candidate *heap, int32_t n, int32_t at) {
     heap[at] = moved;
 }
 
+static void heapify(struct candidate *heap, int32_t n) {
+    for (int32_t j = n / 2 - 1; j >= 0; j--) sift_down(heap, n, j);
+}
+
+/* The worst goes to the end: best first. */
+static void unwind(struct candidate *heap, int32_t n) {
+    while (n-- > 1) {
+        struct candidate worst = heap[0];
+        heap[0] = heap[n];
+        heap[n] = worst;
+        sift_down(heap, n, 0);
+    }
+}
+
+void list_sort(struct candidate *list, int32_t n) {
+    heapify(list, n);
+    unwind(list, n);
+}
+
 static void offer(struct candidate *heap, int32_t k, const float *logits, int32_t from,
                   int32_t end) {
     for (int32_t i = from; i < end; i++)
@@ -37,7 +56,7 @@ void top_k_select(struct sampler *s, int32_t k) {
     struct candidate *heap = s->list;
     int32_t i = k;
     for (int32_t j = 0; j < k; j++) heap[j] = (struct candidate){ s->logits[j], j };
-    for (int32_t j = k / 2 - 1; j >= 0; j--) sift_down(heap, k, j);
+    heapify(heap, k);
     for (; i + BLOCK <= s->n_vocab; i += BLOCK) {
         int nan = 0;
         if (scan_max(s->logits + i, BLOCK, &nan) > heap[0].logit)
@@ -45,12 +64,7 @@ void top_k_select(struct sampler *s, int32_t k) {
     }
     offer(heap, k, s->logits, i, s->n_vocab);
 
-    for (int32_t n = k - 1; n > 0; n--) { /* the worst goes to the end: best first */
-        struct candidate worst = heap[0];
-        heap[0] = heap[n];
-        heap[n] = worst;
-        sift_down(heap, n, 0);
-    }
+    unwind(heap, k);
     s->listed = true;
     s->n = k;
 }
