@@ -24,6 +24,7 @@ import json
 import math
 import operator
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -123,6 +124,7 @@ def shows_mode(rows, lengths, mode):
 class Suite:
     def __init__(self, args, folder):
         self.args, self.folder = args, folder
+        self.agave = shlex.split(os.environ.get("AGAVE", shlex.quote(args.agave)))
         self.out = os.path.join(folder, "out.safetensors")
         self.cases = self.failed = 0
 
@@ -130,7 +132,7 @@ class Suite:
         tokens = os.path.join(self.folder, "tokens.safetensors")
         save_tokens(tokens, prompts)
         plugins = [x for p in self.args.plugin for x in ("--plugin", p)]
-        return [self.args.agave, "eval", "--quiet", "--backend", self.args.backend, "--tokens", tokens,
+        return [*self.agave, "eval", "--quiet", "--backend", self.args.backend, "--tokens", tokens,
                 "--logits", self.out, *plugins, *options, model]
 
     def run(self, model, prompts, options):
@@ -320,7 +322,7 @@ def compile_plugin(args, folder):
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--agave", required=True)
+    ap.add_argument("--agave", required=True, help="$AGAVE wins: an installed binary, or an emulator and the binary")
     ap.add_argument("--data", required=True)
     ap.add_argument("--backend", required=True)
     ap.add_argument("--plugin", action="append", default=[])
