@@ -270,4 +270,4 @@ static const struct ag_backend backend = {
     .profile = plan_profile,
 };
 
-AG_PLUGIN(BACKEND, "cpu", "1.0", "MIT", "device=cpu", &backend, .init = init);
+AG_PLUGIN(BACKEND, "cpu", "1.0", "MIT", "device=cpu auto=10", &backend, .init = init);
