@@ -33,6 +33,17 @@ static int new(const struct env *env, const struct options *o) {
     return rc < 0 ? rc : plugin_new(&new);
 }
 
+static int check(const struct env *env, const struct options *o) {
+    int rc = reject(o, OPT_in_tree, "--in-tree", "check");
+    if (rc >= 0) rc = reject(o, OPT_all, "--all", "check");
+    if (rc >= 0 && o->json) rc = fail(AG_EINVAL, "--json is not for 'plugin check'; %s", advice);
+    if (rc >= 0 && !o->model != !o->reference)
+        rc = fail(AG_EINVAL, "--model and --reference go together; %s", advice);
+    if (rc >= 0 && (o->tokens || o->given[OPT_backend]) && !o->reference)
+        rc = fail(AG_EINVAL, "--tokens and --backend want --model and --reference; %s", advice);
+    return rc < 0 ? rc : plugin_check(env, o, o->arg[1], o->arg[2]);
+}
+
 int cmd_plugin(const struct env *env, const struct options *o) {
     static const struct {
         const char *word, *args;
@@ -40,13 +51,17 @@ int cmd_plugin(const struct env *env, const struct options *o) {
         int (*run)(const struct env *, const struct options *);
     } row[] = {
         { "list", "", 0, 0, list },
+        { "check", " FILE [SAMPLE]", 1, 2, check },
         { "new", " model|backend|format NAME [DIR]", 2, 3, new },
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         if (strcmp(o->arg[0], row[i].word)) continue;
         if (o->n_arg - 1 < row[i].least || o->n_arg - 1 > row[i].most)
             return fail(AG_EINVAL, "want 'agave plugin %s%s'; %s", row[i].word, row[i].args, advice);
+        if (row[i].run != check && (o->given[OPT_model] || o->given[OPT_reference] || o->given[OPT_tokens] ||
+                                    o->given[OPT_backend]))
+            return fail(AG_EINVAL, "--model, --reference, --tokens and --backend are for 'plugin check'; %s", advice);
         return row[i].run(env, o);
     }
-    return fail(AG_EINVAL, "no 'plugin %.100s': want list or new; %s", o->arg[0], advice);
+    return fail(AG_EINVAL, "no 'plugin %.100s': want list, check or new; %s", o->arg[0], advice);
 }

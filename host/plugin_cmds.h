@@ -3,7 +3,7 @@
 #ifndef HOST_PLUGIN_CMDS_H
 #define HOST_PLUGIN_CMDS_H
 
-#include "registry.h"
+#include "env.h"
 
 struct plugin_list_options {
     bool all;     /* refused, shadowed and outranked files too, with the reason */
@@ -22,5 +22,9 @@ struct plugin_new_options {
 };
 /* Writes the folder; nothing is left behind when it fails. */
 int plugin_new(const struct plugin_new_options *);
+
+/* Every rule a plugin file must keep, and what its kind promises; a line for each on stdout. sample: a
+ * file for a format to read, NULL = none. 0, or 1 when something failed. */
+int plugin_check(const struct env *, const struct options *, const char *file, const char *sample);
 
 #endif

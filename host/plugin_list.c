@@ -67,8 +67,12 @@ static void print_losers(struct registry *r) {
     }
 }
 
+/* Types that have a name: a backend may say that it takes all. */
 static uint64_t types_of(const struct ag_support *s) {
-    return s->dtypes ? s->dtypes : UINT64_C(1) << AG_F32;
+    uint64_t named = 0;
+    for (uint32_t t = 0; t < AG_DTYPE_MAX; t++)
+        if (ag_dtype_info(t).name) named |= UINT64_C(1) << t;
+    return s->dtypes ? s->dtypes & named : UINT64_C(1) << AG_F32;
 }
 
 static void print_support(const struct plugin *p) {

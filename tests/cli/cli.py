@@ -4,10 +4,11 @@
 import harness
 import test_models
 import test_options
+import test_plugin
 import test_repl
 import test_run
 
-PARTS = (test_options, test_models, test_run, test_repl)
+PARTS = (test_options, test_plugin, test_models, test_run, test_repl)
 
 if __name__ == "__main__":
     harness.main([(f"{part.__name__[5:]}.{name[5:]}", test) for part in PARTS for name, test in vars(part).items()
