@@ -3,7 +3,10 @@
  *
  * Mapping, prefetching, transforming and uploading are the host's, written once. All sizes in files
  * are hostile: every offset and product is checked before use and nothing recurses on input.
- * Thread: all calls for one file come from one thread. */
+ * Thread: all calls for one file come from one thread.
+ * Besides format=NAME the words of a plugin's note say which files it is loaded for: magic=HEX, first
+ * bytes (".." is any byte); dir=PATTERN, a name that a directory holds. Without such words it is loaded
+ * and probed each time. */
 #ifndef AGAVE_FORMAT_H
 #define AGAVE_FORMAT_H
 
