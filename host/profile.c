@@ -26,19 +26,33 @@ static int by_time(const void *a, const void *b) {
     return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : 0;
 }
 
-/* Most time first; returns how many, *sum = all of it. */
+/* All rows of the engine; caller frees. */
+static struct ag_profile_row *all_rows(const struct loaded *l, uint32_t *n) {
+    struct ag_profile_row *rows = NULL;
+    for (uint32_t max = 1024; max <= 1u << 20; max *= 2) {
+        struct ag_profile_row *larger = realloc(rows, max * sizeof *rows);
+        if (!larger) break;
+        rows = larger;
+        *n = engine_profile(l->engine, rows, max);
+        if (*n < max) return rows;
+    }
+    free(rows);
+    *n = 0;
+    return NULL;
+}
+
+/* Most time first; returns how many, *sum = all of it. Caller frees. */
 static size_t totals(const struct loaded *l, struct total **out, uint64_t *sum) {
-    uint32_t n = engine_profile(l->engine, NULL, 0), n_total = 0;
-    struct ag_profile_row *rows = calloc(n ? n : 1, sizeof *rows);
+    uint32_t n;
+    size_t n_total = 0;
+    struct ag_profile_row *rows = all_rows(l, &n);
     struct total *t = calloc(n ? n : 1, sizeof *t);
     *sum = 0;
     *out = t;
-    uint32_t got = rows && t ? engine_profile(l->engine, rows, n) : 0;
-    if (got > n) got = n;
-    for (uint32_t i = 0; i < got; i++) {
+    for (uint32_t i = 0; t && i < n; i++) {
         const char *name = op_name(rows[i].op);
-        uint32_t k = 0;
-        while (k < n_total && t[k].name != name) k++;
+        size_t k = 0;
+        while (k < n_total && strcmp(t[k].name, name)) k++;
         if (k == n_total) t[n_total++].name = name;
         t[k].calls += rows[i].calls;
         t[k].ns += rows[i].ns;
