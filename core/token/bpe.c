@@ -45,21 +45,23 @@ static int32_t symbol(const struct tokenizer *t, const char *s, size_t n, size_t
     return id >= 0 && t->token[id].merges ? id : -1;
 }
 
-/* Room in out is reserved: at most one id a byte. */
-static void emit(const struct tokenizer *t, const char *s, size_t n, int32_t id, struct ids *out,
-                 size_t first) {
+/* Room in out is reserved: at most one id a byte. Returns bytes that no token stands for. */
+static size_t emit(const struct tokenizer *t, const char *s, size_t n, int32_t id, struct ids *out,
+                   size_t first) {
     if (id >= 0) {
         out->id[out->n++] = id;
-        return;
+        return 0;
     }
     bool bytes = true;
     for (size_t i = 0; i < n; i++) bytes &= t->byte_id[(unsigned char)s[i]] >= 0;
     if (bytes) {
         for (size_t i = 0; i < n; i++) out->id[out->n++] = t->byte_id[(unsigned char)s[i]];
-    } else if (t->unknown >= 0) {
-        bool again = out->n > first && out->id[out->n - 1] == t->unknown;
-        if (!t->fuse_unknown || !again) out->id[out->n++] = t->unknown;
+        return 0;
     }
+    if (t->unknown < 0) return n;
+    bool again = out->n > first && out->id[out->n - 1] == t->unknown;
+    if (!t->fuse_unknown || !again) out->id[out->n++] = t->unknown;
+    return 0;
 }
 
 struct short_word {
@@ -163,7 +165,8 @@ static int merge_long(struct long_word *w) {
     return AG_OK;
 }
 
-static int long_word(const struct tokenizer *t, const char *s, size_t n, struct ids *out) {
+static int long_word(const struct tokenizer *t, const char *s, size_t n, struct ids *out,
+                     size_t *lost) {
     struct long_word w = { .t = t, .s = s };
     int rc = AG_OK;
     for (size_t i = 0, len; i < n; i += len) {
@@ -176,23 +179,23 @@ static int long_word(const struct tokenizer *t, const char *s, size_t n, struct 
     if ((rc = merge_long(&w)) < 0) goto out;
     size_t first = out->n;
     for (uint32_t k = 0; k != NONE; k = w.sym[k].next)
-        emit(t, s + w.sym[k].at, w.sym[k].n, w.sym[k].id, out, first);
+        *lost += emit(t, s + w.sym[k].at, w.sym[k].n, w.sym[k].id, out, first);
 out:
     free(w.sym);
     free(w.heap);
     return rc;
 }
 
-int merge_word(const struct tokenizer *t, const char *s, size_t n, struct ids *out) {
+int merge_word(const struct tokenizer *t, const char *s, size_t n, struct ids *out, size_t *lost) {
     if (!n) return AG_OK;
     int rc = ids_reserve(out, n);
     if (rc < 0) return rc;
-    if (n > UINT8_MAX) return long_word(t, s, n, out);
+    if (n > UINT8_MAX) return long_word(t, s, n, out, lost);
     struct short_word w;
     w.s = s;
     w.n = 0;
     for (size_t i = 0, len; i < n; i += len) {
-        if (w.n == SHORT) return long_word(t, s, n, out);
+        if (w.n == SHORT) return long_word(t, s, n, out, lost);
         w.id[w.n] = symbol(t, s + i, n - i, &len);
         w.at[w.n++] = (uint8_t)i;
     }
@@ -200,6 +203,6 @@ int merge_word(const struct tokenizer *t, const char *s, size_t n, struct ids *o
     merge_short(t, &w);
     size_t first = out->n;
     for (int i = 0; i < w.n; i++)
-        emit(t, s + w.at[i], (size_t)(w.at[i + 1] - w.at[i]), w.id[i], out, first);
+        *lost += emit(t, s + w.at[i], (size_t)(w.at[i + 1] - w.at[i]), w.id[i], out, first);
     return AG_OK;
 }

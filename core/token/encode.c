@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMO_SLOTS = 4096, MEMO_MIN_TEXT = 1024, MEMO_MAX_WORD = 64 };
+enum { MEMO_SLOTS = 16384, MEMO_MIN_TEXT = 1024, MEMO_MAX_WORD = 64 };
 
 /* A word met before and where its ids are in the output. */
 struct memo { const char *s; uint32_t n, n_id; size_t out; };
@@ -22,6 +22,7 @@ struct encoder {
     struct memo *memo; /* NULL for short texts */
     char *room;        /* fragments that had to be rewritten; never reused, memo points here */
     size_t n_room, cap_room;
+    size_t lost;       /* bytes without a token */
 };
 
 static int word(struct encoder *e, const char *s, size_t n) {
@@ -44,7 +45,7 @@ static int word(struct encoder *e, const char *s, size_t n) {
     int32_t whole = whole_word ? vocab_find(t, s, n, hash) : -1;
     if (whole >= 0 && t->token[whole].merges) {
         if (ids_add(e->out, whole) < 0) return AG_ENOMEM;
-    } else if (merge_word(t, s, n, e->out) < 0) {
+    } else if (merge_word(t, s, n, e->out, &e->lost) < 0) {
         return AG_ENOMEM;
     }
     if (m) *m = (struct memo){ s, (uint32_t)n, (uint32_t)(e->out->n - from), from };
@@ -174,6 +175,8 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsi
     }
     if (rc == AG_OK && flags & TOKENIZE_ADD_SPECIAL && t->add_eos && t->eos >= 0)
         rc = ids_add(out, t->eos);
+    if (e.lost)
+        log_line(AG_LOG_WARN, "%zu bytes of the text have no token in this vocabulary: left out", e.lost);
     free(e.memo);
     free(e.room);
     if (rc < 0) out->n = before;

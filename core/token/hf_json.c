@@ -7,60 +7,60 @@
 
 /* The value that comes next in j. */
 static int next_span(struct jsonpull *j, int ev, const char *from, struct span *out) {
-    int rc = json_skip(j, ev);
+    int rc = pull_skip(j, ev);
     if (rc == AG_OK && out) *out = (struct span){ from, (size_t)(j->p - from) };
     return rc;
 }
 
 int span_members(const struct span *object, const struct member *m, size_t n) {
     struct jsonpull j;
-    json_start(&j, object->p, object->n);
-    int ev = 0, rc = json_expect(&j, JSON_OBJECT, "a part of the file");
-    while (rc == AG_OK && (ev = json_next(&j)) == JSON_KEY) {
+    pull_start(&j, object->p, object->n);
+    int ev = 0, rc = pull_expect(&j, PULL_OBJECT, "a part of the file");
+    while (rc == AG_OK && (ev = pull_next(&j)) == PULL_KEY) {
         struct span *to = NULL;
         for (size_t k = 0; k < n; k++)
-            if (json_is(&j, m[k].name)) to = m[k].to;
+            if (pull_is(&j, m[k].name)) to = m[k].to;
         const char *from = j.p;
-        ev = json_next(&j);
+        ev = pull_next(&j);
         if (ev < 0) break;
         rc = next_span(&j, ev, from, to);
     }
-    json_finish(&j);
+    pull_finish(&j);
     return rc < 0 ? rc : ev < 0 ? ev : AG_OK;
 }
 
 static int first_event(const struct span *s, struct jsonpull *j) {
-    json_start(j, s->p, s->n);
-    return s->n ? json_next(j) : AG_EFORMAT;
+    pull_start(j, s->p, s->n);
+    return s->n ? pull_next(j) : AG_EFORMAT;
 }
 
 bool span_is(const struct span *s, int event) {
     struct jsonpull j;
     bool is = first_event(s, &j) == event;
-    json_finish(&j);
+    pull_finish(&j);
     return is;
 }
 
 int span_text(const struct span *s, struct str *out) {
     struct jsonpull j;
     str_clear(out);
-    int is = first_event(s, &j) == JSON_STRING;
+    int is = first_event(s, &j) == PULL_STRING;
     if (is) str_add(out, j.text, j.n);
-    json_finish(&j);
+    pull_finish(&j);
     return is && !out->failed;
 }
 
 bool span_bool(const struct span *s, bool otherwise) {
     struct jsonpull j;
     int ev = first_event(s, &j);
-    json_finish(&j);
-    return ev == JSON_TRUE || (ev != JSON_FALSE && otherwise);
+    pull_finish(&j);
+    return ev == PULL_TRUE || (ev != PULL_FALSE && otherwise);
 }
 
 bool span_int(const struct span *s, int64_t *out) {
     struct jsonpull j;
-    bool is = first_event(s, &j) == JSON_NUMBER && json_int(&j, out);
-    json_finish(&j);
+    bool is = first_event(s, &j) == PULL_NUMBER && pull_int(&j, out);
+    pull_finish(&j);
     return is;
 }
 
@@ -80,15 +80,15 @@ uint64_t span_count(const struct span *array) {
 }
 
 int span_walk_start(struct span_walk *w, const struct span *array) {
-    json_start(&w->j, array->p, array->n);
+    pull_start(&w->j, array->p, array->n);
     if (!array->n) return fail(AG_EFORMAT, "JSON: a list is missing");
-    return json_expect(&w->j, JSON_ARRAY, "a list");
+    return pull_expect(&w->j, PULL_ARRAY, "a list");
 }
 
 int span_walk_next(struct span_walk *w, struct span *item) {
     const char *from = w->j.p;
-    int ev = json_next(&w->j);
-    if (ev < 0 || ev == JSON_ARRAY_END) return ev < 0 ? ev : 0;
+    int ev = pull_next(&w->j);
+    if (ev < 0 || ev == PULL_ARRAY_END) return ev < 0 ? ev : 0;
     while (from < w->j.p && (*from == ',' || *from == ' ' || *from == '\n' || *from == '\t' ||
                              *from == '\r'))
         from++;
@@ -96,4 +96,4 @@ int span_walk_next(struct span_walk *w, struct span *item) {
     return rc < 0 ? rc : 1;
 }
 
-void span_walk_finish(struct span_walk *w) { json_finish(&w->j); }
+void span_walk_finish(struct span_walk *w) { pull_finish(&w->j); }

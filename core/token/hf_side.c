@@ -44,7 +44,7 @@ static int32_t token_of(const struct tokenizer *t, const struct span *s) {
     struct span content = { 0 };
     struct member m[] = { { "content", &content } };
     int32_t id = -1;
-    if (span_text(s, &text) == 1 || (span_is(s, JSON_OBJECT) && span_members(s, m, 1) == AG_OK &&
+    if (span_text(s, &text) == 1 || (span_is(s, PULL_OBJECT) && span_members(s, m, 1) == AG_OK &&
                                      span_text(&content, &text) == 1))
         id = tokenizer_find(t, str_text(&text), text.n);
     str_free(&text);
@@ -53,7 +53,7 @@ static int32_t token_of(const struct tokenizer *t, const struct span *s) {
 
 /* The chat template: a text, or a list of named ones of which "default" (else the first) counts. */
 static int read_template(struct tokenizer *t, const struct span *s) {
-    if (!s->n || span_is(s, JSON_NULL)) return AG_OK;
+    if (!s->n || span_is(s, PULL_NULL)) return AG_OK;
     if (span_text(s, &t->template) == 1) return t->has_template = true, AG_OK;
     struct span_walk w;
     struct span item;
@@ -103,7 +103,7 @@ static int read_map(struct tokenizer *t, const struct str *file) {
 static int each_id(struct tokenizer *t, const struct span *s, int32_t *first,
                    int (*take)(struct tokenizer *, int64_t)) {
     int64_t id;
-    if (!s->n || span_is(s, JSON_NULL)) return AG_OK;
+    if (!s->n || span_is(s, PULL_NULL)) return AG_OK;
     if (span_int(s, &id)) {
         if (first && *first < 0 && id >= 0 && id < t->n_token) *first = (int32_t)id;
         return take(t, id);

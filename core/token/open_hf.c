@@ -58,7 +58,7 @@ static int normalizer_step(struct hf *h, const struct span *s, const struct str 
         struct member m[] = { { "pattern", &pattern }, { "content", &content } };
         struct member p[] = { { "String", &string } };
         int rc = span_members(s, m, 2);
-        if (rc == AG_OK && span_is(&pattern, JSON_OBJECT)) rc = span_members(&pattern, p, 1);
+        if (rc == AG_OK && span_is(&pattern, PULL_OBJECT)) rc = span_members(&pattern, p, 1);
         if (rc < 0) return rc;
         bool ok = span_text(&string, tmp) == 1 && tmp->n == 1 && tmp->p[0] == ' ';
         ok = ok && span_text(&content, tmp) == 1 && is_mark(tmp);
@@ -93,7 +93,7 @@ static int split(struct hf *h, const struct span *s, struct str *tmp) {
     struct member m[] = { { "pattern", &pattern }, { "behavior", &behavior }, { "invert", &invert } };
     struct member p[] = { { "Regex", &regex }, { "String", &string } };
     int rc = span_members(s, m, 3);
-    if (rc == AG_OK && span_is(&pattern, JSON_OBJECT)) rc = span_members(&pattern, p, 2);
+    if (rc == AG_OK && span_is(&pattern, PULL_OBJECT)) rc = span_members(&pattern, p, 2);
     if (rc < 0) return rc;
     if (span_bool(&invert, false))
         return fail(AG_ENOTSUP, "tokenizer.json: pre_tokenizer Split: invert is not supported");
@@ -147,7 +147,7 @@ typedef int (*step_fn)(struct hf *, const struct span *, const struct str *type,
 
 /* One step, or a Sequence of them under `list`. */
 static int steps(struct hf *h, const struct span *s, const char *list, step_fn fn, int nest) {
-    if (!s->n || span_is(s, JSON_NULL)) return AG_OK;
+    if (!s->n || span_is(s, PULL_NULL)) return AG_OK;
     struct span type = { 0 }, members = { 0 };
     struct member m[] = { { "type", &type }, { list, &members } };
     struct str name = { 0 }, tmp = { 0 };
@@ -193,7 +193,7 @@ static int read_model(struct hf *h, const struct span *model) {
     if (rc == AG_OK && ((span_text(&prefix, &name) == 1 && name.n) ||
                         (span_text(&suffix, &name) == 1 && name.n)))
         rc = refuse("model: affix", &name);
-    if (rc == AG_OK && dropout.n && !span_is(&dropout, JSON_NULL))
+    if (rc == AG_OK && dropout.n && !span_is(&dropout, PULL_NULL))
         rc = fail(AG_ENOTSUP, "tokenizer.json: model: dropout is not supported");
     str_free(&name);
     h->byte_fallback = span_bool(&fallback, false);
@@ -205,25 +205,25 @@ static int read_model(struct hf *h, const struct span *model) {
 
 static int read_vocab(struct hf *h) {
     struct jsonpull j;
-    json_start(&j, h->vocab.p, h->vocab.n);
-    int rc = json_expect(&j, JSON_OBJECT, "model.vocab"), ev = 0;
-    while (rc == AG_OK && (ev = json_next(&j)) == JSON_KEY) {
+    pull_start(&j, h->vocab.p, h->vocab.n);
+    int rc = pull_expect(&j, PULL_OBJECT, "model.vocab"), ev = 0;
+    while (rc == AG_OK && (ev = pull_next(&j)) == PULL_KEY) {
         struct entry e;
         if ((rc = take_entry(h, &j, &e)) < 0 ||
-            (rc = json_expect(&j, JSON_NUMBER, "an id of model.vocab")) < 0)
+            (rc = pull_expect(&j, PULL_NUMBER, "an id of model.vocab")) < 0)
             break;
-        if (!json_int(&j, &e.id) || e.id < 0)
+        if (!pull_int(&j, &e.id) || e.id < 0)
             rc = fail(AG_EFORMAT, "tokenizer.json: model.vocab: id %.*s", (int)(j.n > 20 ? 20 : j.n),
                       j.text);
         else rc = mem_grow(&h->entry, &h->cap_entry, h->n_entry + 1, sizeof *h->entry);
         if (rc == AG_OK) h->entry[h->n_entry++] = e;
     }
-    json_finish(&j);
+    pull_finish(&j);
     return rc < 0 ? rc : ev < 0 ? ev : AG_OK;
 }
 
 static int read_added(struct hf *h) {
-    if (!h->added_tokens.n || span_is(&h->added_tokens, JSON_NULL)) return AG_OK;
+    if (!h->added_tokens.n || span_is(&h->added_tokens, PULL_NULL)) return AG_OK;
     struct span_walk w;
     struct span item;
     struct str text = { 0 };
@@ -293,30 +293,30 @@ static int add_merge(struct hf *h, const char *l, size_t n_l, const char *r, siz
 /* "a b" or ["a", "b"], whose first event was ev. */
 static int read_merge(struct hf *h, struct jsonpull *j, int ev, struct str *left, uint32_t k) {
     int rc = AG_OK;
-    if (ev == JSON_STRING) {
+    if (ev == PULL_STRING) {
         const char *space = j->n > 2 ? memchr(j->text + 1, ' ', j->n - 2) : NULL;
         if (!space) return fail(AG_EFORMAT, "tokenizer.json: merge %u: want two pieces", k);
         size_t n = (size_t)(space - j->text);
         return add_merge(h, j->text, n, space + 1, j->n - n - 1, k);
     }
-    if (ev != JSON_ARRAY) return fail(AG_EFORMAT, "tokenizer.json: merge %u: want two pieces", k);
-    if ((rc = json_expect(j, JSON_STRING, "a piece of a merge")) < 0) return rc;
+    if (ev != PULL_ARRAY) return fail(AG_EFORMAT, "tokenizer.json: merge %u: want two pieces", k);
+    if ((rc = pull_expect(j, PULL_STRING, "a piece of a merge")) < 0) return rc;
     str_clear(left);
     str_add(left, j->text, j->n);
-    if ((rc = json_expect(j, JSON_STRING, "a piece of a merge")) < 0) return rc;
+    if ((rc = pull_expect(j, PULL_STRING, "a piece of a merge")) < 0) return rc;
     if ((rc = add_merge(h, str_text(left), left->n, j->text, j->n, k)) < 0) return rc;
-    return json_expect(j, JSON_ARRAY_END, "a merge of two pieces");
+    return pull_expect(j, PULL_ARRAY_END, "a merge of two pieces");
 }
 
 static int read_merges(struct hf *h) {
     struct jsonpull j;
     struct str left = { 0 };
-    json_start(&j, h->merges.p, h->merges.n);
-    int rc = json_expect(&j, JSON_ARRAY, "model.merges"), ev = 0;
-    for (uint32_t k = 0; rc == AG_OK && (ev = json_next(&j)) != JSON_ARRAY_END && ev >= 0; k++)
+    pull_start(&j, h->merges.p, h->merges.n);
+    int rc = pull_expect(&j, PULL_ARRAY, "model.merges"), ev = 0;
+    for (uint32_t k = 0; rc == AG_OK && (ev = pull_next(&j)) != PULL_ARRAY_END && ev >= 0; k++)
         rc = read_merge(h, &j, ev, &left, k);
     str_free(&left);
-    json_finish(&j);
+    pull_finish(&j);
     return rc < 0 ? rc : ev < 0 ? ev : AG_OK;
 }
 

@@ -4,7 +4,6 @@
 #include "token/hash.h"
 #include "token/unicode.h"
 #include "util/error.h"
-#include "util/log.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -231,9 +230,6 @@ int vocab_finish(struct tokenizer *t) {
         if (b < 128 || t->kind == VOCAB_BYTES) t->char_id[b] = find_piece(t, &c, 1);
         missing += (t->kind == VOCAB_BYTES ? t->char_id[b] : t->byte_id[b]) < 0;
     }
-    if (missing && t->unknown < 0)
-        log_line(AG_LOG_WARN, "tokenizer: the vocabulary has no token for %d of 256 byte values; "
-                 "text that needs them loses them", missing);
     find_cuts(t, missing == 0);
     str_free(&t->scratch);
     return AG_OK;

@@ -117,8 +117,9 @@ int32_t special_id(const struct special_set *, const char *text, size_t n); /* -
 const struct special *special_find(const struct special_set *, const char *s, size_t i, size_t n,
                                    bool all, size_t *at);
 
-/* Appends the ids of one word (as pre-tokenizers cut it). */
-int merge_word(const struct tokenizer *, const char *s, size_t n, struct ids *out);
+/* Appends the ids of one word (as pre-tokenizers cut it). lost: grows by the bytes that the vocabulary
+ * cannot express. */
+int merge_word(const struct tokenizer *, const char *s, size_t n, struct ids *out, size_t *lost);
 int ids_reserve(struct ids *, size_t more);
 
 int tokenizer_open_gguf(const struct ag_format *, ag_file *, struct tokenizer *);

@@ -7,11 +7,11 @@
 
 enum { WANT_VALUE, WANT_VALUE_OR_CLOSE, WANT_KEY_OR_CLOSE, WANT_COMMA_OR_CLOSE, WANT_END };
 
-void json_start(struct jsonpull *j, const char *bytes, size_t n) {
+void pull_start(struct jsonpull *j, const char *bytes, size_t n) {
     *j = (struct jsonpull){ .begin = bytes, .p = bytes, .end = bytes + n, .expect = WANT_VALUE };
 }
 
-void json_finish(struct jsonpull *j) { str_free(&j->unescaped); }
+void pull_finish(struct jsonpull *j) { str_free(&j->unescaped); }
 
 static int bad(const struct jsonpull *j, const char *what) {
     return fail(AG_EFORMAT, "JSON: %s at byte %zu", what, (size_t)(j->p - j->begin));
@@ -154,7 +154,7 @@ static int number(struct jsonpull *j) {
     }
     j->text = from;
     j->n = (size_t)(j->p - from);
-    return JSON_NUMBER;
+    return PULL_NUMBER;
 }
 
 static int word(struct jsonpull *j, const char *text, int event) {
@@ -170,13 +170,13 @@ static bool in_object(const struct jsonpull *j) {
 }
 
 static int open_level(struct jsonpull *j, bool object) {
-    if (j->depth == JSON_MAX_DEPTH) return bad(j, "nested too deeply");
+    if (j->depth == PULL_MAX_DEPTH) return bad(j, "nested too deeply");
     int k = j->depth++;
     uint8_t bit = (uint8_t)(1u << (k % 8));
     j->open[k / 8] = (uint8_t)(object ? j->open[k / 8] | bit : j->open[k / 8] & ~bit);
     j->p++;
     j->expect = object ? WANT_KEY_OR_CLOSE : WANT_VALUE_OR_CLOSE;
-    return object ? JSON_OBJECT : JSON_ARRAY;
+    return object ? PULL_OBJECT : PULL_ARRAY;
 }
 
 static int after_value(struct jsonpull *j, int event) {
@@ -188,7 +188,7 @@ static int close_level(struct jsonpull *j) {
     bool object = in_object(j);
     j->p++;
     j->depth--;
-    return after_value(j, object ? JSON_OBJECT_END : JSON_ARRAY_END);
+    return after_value(j, object ? PULL_OBJECT_END : PULL_ARRAY_END);
 }
 
 static int key(struct jsonpull *j) {
@@ -200,7 +200,7 @@ static int key(struct jsonpull *j) {
     if (j->p == j->end || *j->p != ':') return bad(j, "expected ':'");
     j->p++;
     j->expect = WANT_VALUE;
-    return JSON_KEY;
+    return PULL_KEY;
 }
 
 static int value(struct jsonpull *j) {
@@ -211,11 +211,11 @@ static int value(struct jsonpull *j) {
     case '"':
         j->p++;
         rc = string(j);
-        if (rc == AG_OK) rc = JSON_STRING;
+        if (rc == AG_OK) rc = PULL_STRING;
         break;
-    case 't': rc = word(j, "true", JSON_TRUE); break;
-    case 'f': rc = word(j, "false", JSON_FALSE); break;
-    case 'n': rc = word(j, "null", JSON_NULL); break;
+    case 't': rc = word(j, "true", PULL_TRUE); break;
+    case 'f': rc = word(j, "false", PULL_FALSE); break;
+    case 'n': rc = word(j, "null", PULL_NULL); break;
     default:
         if (*j->p != '-' && (*j->p < '0' || *j->p > '9')) return bad(j, "expected a value");
         rc = number(j);
@@ -223,9 +223,9 @@ static int value(struct jsonpull *j) {
     return rc < 0 ? rc : after_value(j, rc);
 }
 
-int json_next(struct jsonpull *j) {
+int pull_next(struct jsonpull *j) {
     skip_space(j);
-    if (j->expect == WANT_END) return j->p == j->end ? JSON_END : bad(j, "text after the end");
+    if (j->expect == WANT_END) return j->p == j->end ? PULL_END : bad(j, "text after the end");
     if (j->p == j->end) return bad(j, "unexpected end");
     if (j->expect == WANT_COMMA_OR_CLOSE) {
         if (*j->p == (in_object(j) ? '}' : ']')) return close_level(j);
@@ -240,8 +240,8 @@ int json_next(struct jsonpull *j) {
     return value(j);
 }
 
-int json_skip(struct jsonpull *j, int event) {
-    if (event != JSON_OBJECT && event != JSON_ARRAY) return event < 0 ? event : AG_OK;
+int pull_skip(struct jsonpull *j, int event) {
+    if (event != PULL_OBJECT && event != PULL_ARRAY) return event < 0 ? event : AG_OK;
     size_t level = 1;
     bool quoted = false;
     for (; j->p < j->end && level; j->p++) {
@@ -257,17 +257,17 @@ int json_skip(struct jsonpull *j, int event) {
     return AG_OK;
 }
 
-int json_expect(struct jsonpull *j, int event, const char *what) {
+int pull_expect(struct jsonpull *j, int event, const char *what) {
     static const char *const name[] = { "the end", "an object", "the end of an object", "an array",
                                         "the end of an array", "a key", "a string", "a number",
                                         "true", "false", "null" };
-    int rc = json_next(j);
+    int rc = pull_next(j);
     if (rc < 0 || rc == event) return rc < 0 ? rc : AG_OK;
     return fail(AG_EFORMAT, "JSON: %s should be %s, found %s before byte %zu", what, name[event],
                 name[rc], (size_t)(j->p - j->begin));
 }
 
-bool json_int(const struct jsonpull *j, int64_t *out) {
+bool pull_int(const struct jsonpull *j, int64_t *out) {
     bool minus = j->n && j->text[0] == '-';
     int64_t v = 0;
     if (j->n == (size_t)minus) return false;
@@ -281,6 +281,6 @@ bool json_int(const struct jsonpull *j, int64_t *out) {
     return true;
 }
 
-bool json_is(const struct jsonpull *j, const char *text) {
+bool pull_is(const struct jsonpull *j, const char *text) {
     return strlen(text) == j->n && !memcmp(j->text, text, j->n);
 }

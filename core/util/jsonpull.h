@@ -8,35 +8,35 @@
 
 #include <stdint.h>
 
-enum json_event {
-    JSON_END = 0, /* after the whole value */
-    JSON_OBJECT, JSON_OBJECT_END, JSON_ARRAY, JSON_ARRAY_END,
-    JSON_KEY, JSON_STRING, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL,
+enum pull_event {
+    PULL_END = 0, /* after the whole value */
+    PULL_OBJECT, PULL_OBJECT_END, PULL_ARRAY, PULL_ARRAY_END,
+    PULL_KEY, PULL_STRING, PULL_NUMBER, PULL_TRUE, PULL_FALSE, PULL_NULL,
 };
 
-enum { JSON_MAX_DEPTH = 512 };
+enum { PULL_MAX_DEPTH = 512 };
 
 struct jsonpull {
     const char *begin, *p, *end;
     const char *text; /* of KEY and STRING, unescaped; of NUMBER as it stands. Until the next call */
     size_t n;
     struct str unescaped;
-    uint8_t open[JSON_MAX_DEPTH / 8]; /* a bit a level: 1 = object */
+    uint8_t open[PULL_MAX_DEPTH / 8]; /* a bit a level: 1 = object */
     int depth;
     int expect; /* internal */
 };
 
-void json_start(struct jsonpull *, const char *bytes, size_t n);
-void json_finish(struct jsonpull *); /* frees */
-/* Next enum json_event, or AG_EFORMAT with the byte offset in the text. */
-int json_next(struct jsonpull *);
+void pull_start(struct jsonpull *, const char *bytes, size_t n);
+void pull_finish(struct jsonpull *); /* frees */
+/* Next enum pull_event, or AG_EFORMAT with the byte offset in the text. */
+int pull_next(struct jsonpull *);
 /* Passes over the rest of the value whose first event was `event`. Fast: of what is inside, only
  * quotes and brackets are looked at. */
-int json_skip(struct jsonpull *, int event);
+int pull_skip(struct jsonpull *, int event);
 /* The next event must be `event`: AG_EFORMAT that says what `what` should have been. */
-int json_expect(struct jsonpull *, int event, const char *what);
+int pull_expect(struct jsonpull *, int event, const char *what);
 /* The number that is current: false if it is not a whole number that fits. */
-bool json_int(const struct jsonpull *, int64_t *out);
-bool json_is(const struct jsonpull *, const char *text); /* the current string is this */
+bool pull_int(const struct jsonpull *, int64_t *out);
+bool pull_is(const struct jsonpull *, const char *text); /* the current string is this */
 
 #endif

@@ -14,17 +14,17 @@ static const char *events(const char *json, char *out, size_t size) {
     struct jsonpull j;
     size_t n = 0;
     int ev;
-    json_start(&j, json, strlen(json));
-    while ((ev = json_next(&j)) > 0 && n + j.n + 4 < size) {
+    pull_start(&j, json, strlen(json));
+    while ((ev = pull_next(&j)) > 0 && n + j.n + 4 < size) {
         out[n++] = letter[ev];
-        if (ev < JSON_KEY || ev > JSON_NUMBER) continue;
+        if (ev < PULL_KEY || ev > PULL_NUMBER) continue;
         memcpy(out + n, j.text, j.n);
         n += j.n;
         out[n++] = ' ';
     }
     out[n++] = ev < 0 ? '!' : '.';
     out[n] = 0;
-    json_finish(&j);
+    pull_finish(&j);
     return out;
 }
 
@@ -64,12 +64,12 @@ static void test_depth(void) {
     char *deep = malloc(n);
     struct jsonpull j;
     memset(deep, '[', n);
-    json_start(&j, deep, n);
+    pull_start(&j, deep, n);
     int ev, levels = 0;
-    while ((ev = json_next(&j)) > 0) levels++;
+    while ((ev = pull_next(&j)) > 0) levels++;
     CU_ASSERT_EQUAL(ev, AG_EFORMAT);
-    CU_ASSERT_EQUAL(levels, JSON_MAX_DEPTH);
-    json_finish(&j);
+    CU_ASSERT_EQUAL(levels, PULL_MAX_DEPTH);
+    pull_finish(&j);
     free(deep);
 }
 
