@@ -71,6 +71,20 @@ static void man_commands(void) {
 }
 
 static const char man_tail[] =
+    ".SH CONVERSATION\n"
+    "With a model and no prompt, on a terminal. Enter sends; a line that ends in a backslash goes on in\n"
+    "the next, and newlines of pasted text do not send. Ctrl+C stops an answer; at the prompt it clears\n"
+    "the line, and twice within a second it leaves, as does Ctrl+D on an empty line. Ctrl+R searches the\n"
+    "history. When the context is full the oldest turns are forgotten, and that is said.\n"
+    "Commands: /clear, /context, /system [TEXT|none], /model, /stats, /verbose, /debug, /help, /quit.\n"
+    ".SH RECIPES\n"
+    "A recipe is a preset for a model family, backend and quantisation. The first that fits fills the\n"
+    "options that were not given; its name is told after the banner. Rows of the model's plugin come\n"
+    "first, then this one for any model on the CPU: at most 256 new tokens, 2048 tokens of context. So a\n"
+    "recipe may change even the temperature: say \\-t 0 or \\-\\-no\\-recipe to be sure.\n"
+    ".SH FILES\n"
+    ".TP\n.I ~/.local/state/agave/history\nmessages of conversations, readable by the user alone\n"
+    ".TP\n.I ~/.local/share/agave/abi\\-1\nplugins of the user\n"
     ".SH EXIT STATUS\n"
     "0: done. 1: a usage, file, model, device, memory or generation error, told in one line on\n"
     "standard error. 130: an answer was stopped with Ctrl+C.\n"

@@ -25,8 +25,10 @@ static char *join(const char *a, const char *b) {
     return to;
 }
 
-/* $name when it is an absolute path (others are to be ignored), else $HOME + below. */
+/* $name when it is an absolute path (others are to be ignored), else $HOME + below. NULL for a program
+ * with raised rights, whose caller must not choose what it reads and writes. */
 static char *base_folder(const char *name, const char *below) {
+    if (getauxval(AT_SECURE)) return NULL;
     const char *v = getenv(name), *home = getenv("HOME");
     if (v && v[0] == '/') return join(v, "");
     return home && home[0] == '/' ? join(home, below) : NULL;

@@ -64,6 +64,8 @@ static void warnings(const struct loaded *l) {
     if (vb > kb)
         log_line(AG_LOG_WARN, "values of the cache are stored wider (%d bits) than keys (%d bits): keys "
                               "need the precision more", vb, kb);
+    if (strcmp(o->think, "auto") && !(l->chat && l->chat->think_begin && l->chat->think_end))
+        log_line(AG_LOG_WARN, "--think has no effect: the chat template has no reasoning");
     if (o->raw && o->chat_template)
         log_line(AG_LOG_WARN, "--chat-template has no effect with --raw");
     if (!l->chat && o->system)

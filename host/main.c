@@ -2,6 +2,7 @@
 /* main.c - agave: reads the command line, runs one command, says what went wrong. The only file that
  * ends the process. Next on a token's road: cmd_run.c. */
 #include "cmd.h"
+#include "text.h"
 #include "version.h"
 
 #include "util/error.h"
@@ -36,8 +37,10 @@ static int report(const struct options *o, int status) {
     const char *text = *fail_text() ? fail_text() : status_text(status);
     log_line(AG_LOG_ERROR, "%s", text);
     if (o->json) {
-        json_t *object = json_pack("{s:s%}", "error", text, strlen(text));
-        if (!object) object = json_pack("{s:s}", "error", status_text(status));
+        struct str clean = { 0 };
+        text_clean(text, strlen(text), &clean);
+        json_t *object = json_pack("{s:s}", "error", str_text(&clean));
+        str_free(&clean);
         if (object) json_dumpf(object, stdout, JSON_COMPACT);
         json_decref(object);
         putchar('\n');

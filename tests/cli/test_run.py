@@ -121,6 +121,21 @@ def test_chat_template(cli):
     need("--system has no effect" in err, err)
 
 
+def test_thinking(cli):
+    _, err = cli.run("--think", "on", "-n", "1", cli.gemma, PROMPT)
+    need("warning: --think has no effect" in err, err)
+    cli.fails("--think", "maybe", cli.gemma, PROMPT, names="on|off|auto")
+
+
+def test_names_in_files_cannot_reach_the_terminal(cli):
+    with open(cli.gemma, "rb") as f:
+        whole = f.read()
+    name = whole.index(b"gemma3", whole.index(b"general.architecture"))
+    path = cli.file("evil.gguf", whole[:name] + b"\033[2J\xc2\x9b"[:6] + whole[name + 6:])
+    out, err = cli.run("--json", path, "hi", code=1)
+    need("\033" not in out + err and "\u001b" not in out, f"{out!r} {err!r}")
+
+
 def test_profile(cli):
     _, err = cli.run("--profile", "--raw", "-n", "3", cli.gemma, PROMPT)
     need("Operation" in err and "MATMUL" in err, err)
