@@ -40,15 +40,27 @@ static int read_text(const struct tool *t, const char *path, struct eval_prompt 
     return err;
 }
 
-static int print(const struct eval_result *r) {
-    json_t *ppl = isfinite(r->perplexity) ? json_real(r->perplexity) : json_null();
-    json_t *o = json_pack("{s:i, s:f, s:o}", "tokens", r->tokens, "nll_mean", r->nll_mean,
-                          "perplexity", ppl);
-    if (!o) return fail(AG_ENOMEM, "cannot make the result");
-    json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
+static int print(json_t *o) {
+    if (!o) return fail(AG_ENOMEM, "result: it cannot be formed as JSON");
+    int bad = json_dumpf(o, stdout, JSON_REAL_PRECISION(9));
     json_decref(o);
     putchar('\n');
-    return AG_OK;
+    return bad ? fail(AG_EIO, "standard output: the result cannot be written") : AG_OK;
+}
+
+static int print_text(const struct eval_result *r) {
+    json_t *ppl = isfinite(r->perplexity) ? json_real(r->perplexity) : json_null();
+    return print(json_pack("{s:i, s:f, s:o}", "tokens", r->tokens, "nll_mean", r->nll_mean,
+                           "perplexity", ppl));
+}
+
+static int print_run(const struct eval_args *a, const struct eval_prompt *prompt, int32_t n,
+                     const struct eval_result *r) {
+    json_t *prompts = json_object();
+    for (int32_t i = 0; i < n; i++)
+        json_object_set_new(prompts, prompt[i].name, json_integer(prompt[i].n));
+    return print(json_pack("{s:s, s:o, s:I}", "logits", a->logits, "prompts", prompts, "steps",
+                           (json_int_t)r->steps));
 }
 
 int cmd_eval(const struct env *env, const struct options *o) {
@@ -70,7 +82,8 @@ int cmd_eval(const struct env *env, const struct options *o) {
     if (!err && o->text) err = read_text(&t, o->text, &prompt, &n);
     t.engine.exact = o->exact;
     if (!err) err = eval_run(&t, &args, prompt, n, &result);
-    if (!err && o->text) err = print(&result);
+    if (!err && o->text) err = print_text(&result);
+    if (!err && o->json && !o->text) err = print_run(&args, prompt, n, &result);
     eval_free_prompts(prompt, n);
     tool_close(&t);
     return err;

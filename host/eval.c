@@ -214,6 +214,7 @@ static void summarise(const struct eval *e, struct eval_result *r) {
     const struct eval_prompt *p = e->prompt;
     double sum = 0;
     for (int32_t i = 0; p->nll && i + 1 < p->n; i++) sum += p->nll[i];
+    r->steps = (int64_t)e->n_step;
     r->tokens = p->n;
     r->nll_mean = p->n > 1 ? sum / (p->n - 1) : 0;
     r->perplexity = exp(r->nll_mean);

@@ -70,7 +70,7 @@ int eval_out_greedy(struct eval *, const struct eval_prompt *, int32_t i, const 
 int eval_out_commit(struct eval *);
 
 /* Runs all prompts; batch sizes are chosen here. The prompts stay the caller's. */
-struct eval_result { int32_t tokens; double nll_mean, perplexity; /* of the text */ };
+struct eval_result { int64_t steps; int32_t tokens; double nll_mean, perplexity; /* of the text */ };
 int eval_run(const struct tool *, const struct eval_args *, struct eval_prompt *, int32_t n_prompt,
              struct eval_result *);
 

@@ -7,8 +7,9 @@ import test_options
 import test_plugin
 import test_repl
 import test_run
+import test_tools
 
-PARTS = (test_options, test_plugin, test_models, test_run, test_repl)
+PARTS = (test_options, test_plugin, test_models, test_run, test_tools, test_repl)
 
 if __name__ == "__main__":
     harness.main([(f"{part.__name__[5:]}.{name[5:]}", test) for part in PARTS for name, test in vars(part).items()
