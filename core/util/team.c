@@ -41,6 +41,13 @@ static struct {
 } team = { .turn = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER, .error_lock = PTHREAD_MUTEX_INITIALIZER };
 
+/* Turn i of a wait for others of the team, which may have lost their cores to other programs: after
+ * some 20 us they get this one. */
+static void wait_a_moment(unsigned i) {
+    cpu_relax();
+    if (i % 1024 == 0) sched_yield();
+}
+
 static uint64_t now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -173,7 +180,8 @@ int team_run(ag_team_fn fn, void *arg) {
         atomic_store(&team.arrived, 0);
         publish();
         note(fn(arg, 0, team.size));
-        while (atomic_load_explicit(&team.done, memory_order_acquire) < team.size - 1) cpu_relax();
+        for (unsigned i = 1; atomic_load_explicit(&team.done, memory_order_acquire) < team.size - 1; i++)
+            wait_a_moment(i);
         err = team.code;
         if (err < 0) fail(err, "%s", team.text);
     }
@@ -190,10 +198,8 @@ void team_barrier(void) {
         atomic_store_explicit(&team.phase, phase + 1, memory_order_release);
         return;
     }
-    for (unsigned i = 1; atomic_load_explicit(&team.phase, memory_order_acquire) == phase; i++) {
-        cpu_relax();
-        if (i % 65536 == 0) sched_yield(); /* more threads than cores must still get on */
-    }
+    for (unsigned i = 1; atomic_load_explicit(&team.phase, memory_order_acquire) == phase; i++)
+        wait_a_moment(i);
 }
 
 void team_stop(void) {
