@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         /* jansson passes over zero bytes between tokens. */
         REQUIRE(ours == PULL_END || deep || memchr(s, 0, size));
     } else if (ours == PULL_END) {
-        REQUIRE(json_error_code(&e) == json_error_numeric_overflow);
+        enum json_error_code why = json_error_code(&e);
+        REQUIRE(why == json_error_numeric_overflow || why == json_error_null_byte_in_key);
     }
     json_decref(v);
     walk(s, size, true);
