@@ -71,6 +71,7 @@ static void symbols(struct check *c, const struct elf *e) {
         const unsigned char *s = table.p + at;
         const char *name = string_at(&strings, number(s, 4));
         if (s[4] >> 4 == 0 || number(s + 6, 2) == 0) continue; /* local, or wanted from elsewhere */
+        if (!strncmp(name, "__", 2)) continue; /* of the compiler: sanitizers, coverage */
         if (!strcmp(name, AG_PLUGIN_SYMBOL_NAME)) own = true;
         else str_printf(&others, "%s%.60s", others.n ? ", " : "", name);
     }

@@ -92,8 +92,8 @@ def test_arguments(cli):
 def compile_plugin(cli, folder, kind, name):
     so = os.path.join(cli.scratch, f"{kind}_{name}.so")
     run = subprocess.run(["cc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fPIC", "-shared",
-                          "-fvisibility=hidden", "-I", os.path.join(TREE, "core/abi"),
-                          os.path.join(folder, kind + ".c"), "-o", so, "-lm"], capture_output=True, text=True)
+                          "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s",
+                          "-I", os.path.join(TREE, "core/abi"), os.path.join(folder, kind + ".c"), "-o", so, "-lm"], capture_output=True, text=True)
     equal(run.returncode, 0, f"compiling {kind}: {run.stderr}")
     return so
 
