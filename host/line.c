@@ -43,7 +43,7 @@ static char *prompt(EditLine *el) {
     return e->more ? more : e->color ? green : plain;
 }
 
-static unsigned char on_interrupt(EditLine *el, int ch) {
+static unsigned char on_interrupt(EditLine *el, wint_t ch) {
     struct line_editor *e = editor_of(el);
     (void)ch;
     double now = now_ms();
@@ -54,14 +54,14 @@ static unsigned char on_interrupt(EditLine *el, int ch) {
 }
 
 /* Ctrl+Z is a character too; libedit's own handler cares for the terminal while the process stops. */
-static unsigned char on_suspend(EditLine *el, int ch) {
+static unsigned char on_suspend(EditLine *el, wint_t ch) {
     (void)el, (void)ch;
     raise(SIGTSTP);
     return CC_REDISPLAY;
 }
 
 /* Pasted text up to its end mark; a newline in it does not send. */
-static unsigned char on_paste(EditLine *el, int ch) {
+static unsigned char on_paste(EditLine *el, wint_t ch) {
     static const wchar_t end[] = L"\033[201~";
     size_t cap = 4096, n = 0, m = wcslen(end);
     wchar_t *text = malloc(cap * sizeof *text);
@@ -120,7 +120,7 @@ static void search_show(struct line_editor *e, const char *sought, const char *f
 }
 
 /* Ctrl+R: typed text is sought backwards, Ctrl+R again goes to an older match, Enter takes it. */
-static unsigned char on_search(EditLine *el, int ch) {
+static unsigned char on_search(EditLine *el, wint_t ch) {
     struct line_editor *e = editor_of(el);
     char sought[SEARCH_MAX] = "", one[MB_LEN_MAX];
     size_t n = 0;
@@ -201,10 +201,11 @@ int line_open(const char *path, bool color, struct line_editor **out) {
     el_set(e->el, EL_PROMPT_ESC, prompt, '\1');
     el_set(e->el, EL_HIST, history, e->history);
     el_set(e->el, EL_SETTY, "-d", "-isig", NULL);
-    el_set(e->el, EL_ADDFN, "agave-interrupt", "leave the line", on_interrupt);
-    el_set(e->el, EL_ADDFN, "agave-suspend", "stop the process", on_suspend);
-    el_set(e->el, EL_ADDFN, "agave-search", "search the history", on_search);
-    el_set(e->el, EL_ADDFN, "agave-paste", "take pasted text", on_paste);
+    /* Wide, for el_set keeps copies of the names that nobody frees. */
+    el_wset(e->el, EL_ADDFN, L"agave-interrupt", L"leave the line", on_interrupt);
+    el_wset(e->el, EL_ADDFN, L"agave-suspend", L"stop the process", on_suspend);
+    el_wset(e->el, EL_ADDFN, L"agave-search", L"search the history", on_search);
+    el_wset(e->el, EL_ADDFN, L"agave-paste", L"take pasted text", on_paste);
     bind_keys(e->el);
     *out = e;
     return 0;
