@@ -42,6 +42,7 @@ static void check_kind(struct check *c, const struct env *env, const struct opti
                        const char *sample) {
     if (sample && p->kind != AG_KIND_FORMAT)
         check_skip(c, "sample", "%s: only formats read samples", sample);
+    if (p->kind == AG_KIND_TRANSPORT) check_skip(c, "transport", "no more than its table is checked");
     if (p->kind == AG_KIND_FORMAT) check_format(c, p, sample);
     if (p->kind == AG_KIND_MODEL) check_model(c, p);
     if (p->kind != AG_KIND_BACKEND) return;

@@ -60,9 +60,7 @@ static int check_chain(const char *path) {
 int permission_check(const char *absolute) {
     int rc = check_chain(absolute);
     if (rc < 0) return rc;
-    char *real = realpath(absolute, NULL);
-    if (!real) return fail(AG_EIO, "%s: %s", absolute, strerror(errno));
-    rc = strcmp(real, absolute) ? check_chain(real) : 0;
-    free(real);
-    return rc;
+    char real[PATH_MAX];
+    if (!realpath(absolute, real)) return fail(AG_EIO, "%s: %s", absolute, strerror(errno));
+    return strcmp(real, absolute) ? check_chain(real) : 0;
 }
