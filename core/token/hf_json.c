@@ -25,6 +25,7 @@ int span_members(const struct span *object, const struct member *m, size_t n) {
         if (ev < 0) break;
         rc = next_span(&j, ev, from, to);
     }
+    if (rc == AG_OK && ev == PULL_OBJECT_END) ev = pull_next(&j); /* the end, or what is wrong */
     pull_finish(&j);
     return rc < 0 ? rc : ev < 0 ? ev : AG_OK;
 }
