@@ -30,10 +30,14 @@ static inline vf vf_min(vf a, vf b) {
     vi m = (vi)(a < b);
     return (vf)((m & (vi)a) | (~m & (vi)b));
 }
-static inline vf vf_load_f16(const uint16_t *p) {
+static inline vf vf_load_f16(const uint16_t *at) {
+    uint16_t p[VL]; /* mapped weights start at any byte */
+    memcpy(p, at, sizeof p);
     return (vf){ half_to_f32(p[0]), half_to_f32(p[1]), half_to_f32(p[2]), half_to_f32(p[3]) };
 }
-static inline vf vf_load_bf16(const uint16_t *p) {
+static inline vf vf_load_bf16(const uint16_t *at) {
+    uint16_t p[VL];
+    memcpy(p, at, sizeof p);
     return (vf){ bf16_to_f32(p[0]), bf16_to_f32(p[1]), bf16_to_f32(p[2]), bf16_to_f32(p[3]) };
 }
 static inline vf vf_load_i8(const int8_t *p) {
