@@ -39,14 +39,9 @@ static void shuffle_pages(struct att *a) {
     memcpy(a->page, all, sizeof a->page);
 }
 
+/* Weights and state of the dims chosen. */
 static void setup(struct att *a) {
     struct rng *rng = &a->rng;
-    bool q8 = a->c->k_dtype == AG_Q8_0 || a->c->v_dtype == AG_Q8_0;
-    a->Hkv = rng_range(rng, 1, 3);
-    a->H = a->Hkv * rng_range(rng, 1, 4);
-    a->D = q8 ? 32 * rng_range(rng, 1, 4) : rng_range(rng, 1, 70);
-    a->Dv = rng_range(rng, 0, 1) ? a->D : q8 ? 32 * rng_range(rng, 1, 3) : rng_range(rng, 1, 70);
-    a->window = is_windowed(a) ? rng_range(rng, 1, 20) : 0;
     rig_init(&a->rig, rng, MAX_TOKEN, N_SEQ, 512);
     a->rig.k_dtype = a->c->k_dtype, a->rig.v_dtype = a->c->v_dtype;
     a->rig.state = (struct ag_state){
@@ -60,6 +55,16 @@ static void setup(struct att *a) {
     rig_weight(&a->rig, "v", AG_F32, a->Dv * a->Hkv, MAX_TOKEN * N_STEP);
     rig_weight(&a->rig, "sinks", AG_F32, a->H, 1);
     shuffle_pages(a);
+}
+
+static void choose(struct att *a) {
+    struct rng *rng = &a->rng;
+    bool q8 = a->c->k_dtype == AG_Q8_0 || a->c->v_dtype == AG_Q8_0;
+    a->Hkv = rng_range(rng, 1, 3);
+    a->H = a->Hkv * rng_range(rng, 1, 4);
+    a->D = q8 ? 32 * rng_range(rng, 1, 4) : rng_range(rng, 1, 70);
+    a->Dv = rng_range(rng, 0, 1) ? a->D : q8 ? 32 * rng_range(rng, 1, 3) : rng_range(rng, 1, 70);
+    a->window = is_windowed(a) ? rng_range(rng, 1, 20) : 0;
 }
 
 static ag_ref rows(struct att *a, const char *name, int64_t d, int64_t h) {
@@ -97,7 +102,7 @@ static int32_t put_sequence(struct att *a, struct ag_step *s, int32_t seq, int32
     }
     for (int32_t i = 0; i < n; i++, t++) {
         int32_t e = base + i;
-        ag_step_array(s, AG_STEP_TOKEN)[t] = a->n_row++;
+        ag_step_array(s, AG_STEP_TOKEN)[t] = a->n_row++ % (MAX_TOKEN * N_STEP);
         ag_step_array(s, AG_STEP_SEQ)[t] = seq;
         ag_step_array(s, AG_STEP_ORDER)[t] = e;
         ag_step_array(s, AG_STEP_POS)[t] = e;
@@ -135,6 +140,7 @@ int katt_run(uint64_t seed, const struct katt_case *c, const struct ag_backend *
              float **out, int64_t *n, double *limit) {
     struct att a = { .c = c, .rng = { seed } };
     struct rig_run run = { 0 };
+    choose(&a);
     setup(&a);
     *n = 0;
     *limit = c->k_dtype == AG_Q8_0 || c->v_dtype == AG_Q8_0 ? 0.1 : 2.5e-4; /* values reach about 5 */
@@ -154,4 +160,41 @@ int katt_run(uint64_t seed, const struct katt_case *c, const struct ag_backend *
     if (run.b) rig_close(&run);
     rig_finish(&a.rig);
     return err;
+}
+
+/* The case owns the rig of the runs; it lives until katt_finish. */
+struct timed { struct katt_case c; struct att a; };
+
+int katt_prepare(struct katt_time *t, const struct ag_backend *b, ag_device *dev) {
+    enum { DEPTH = 480 };
+    struct timed *x = calloc(1, sizeof *x);
+    if (!x) abort();
+    t->held = x;
+    x->c = (struct katt_case){ PLAIN, t->dtype, t->dtype };
+    x->a = (struct att){ .c = &x->c, .rng = { 1 }, .D = 128, .Dv = 128, .H = 16, .Hkv = 4 };
+    setup(&x->a);
+    x->a.rig.plan_flags = AG_PLAN_PROFILE;
+    t->D = x->a.D, t->H = x->a.H, t->T = N_SEQ, t->depth = DEPTH;
+    t->bytes = 2.0 * DEPTH * N_SEQ * (double)x->a.Hkv * (double)ag_row_bytes(t->dtype, (uint64_t)t->D);
+    int err = draw(&x->a);
+    if (err >= 0) err = rig_open(&t->run, &x->a.rig, b, dev, true);
+    while (err >= 0 && x->a.len[0] < DEPTH - 1) {
+        struct ag_step *s = rig_step(&x->a.rig, MAX_TOKEN, N_SEQ);
+        int32_t n = DEPTH - 1 - x->a.len[0] < 10 ? DEPTH - 1 - x->a.len[0] : 10, row = 0;
+        for (int32_t seq = 0; seq < N_SEQ; seq++) row = put_sequence(&x->a, s, seq, row, n);
+        s->n_token = row;
+        err = rig_run_step(&t->run, s, NULL, 0);
+        free(s);
+    }
+    t->step = rig_step(&x->a.rig, N_SEQ, N_SEQ);
+    for (int32_t seq = 0; seq < N_SEQ; seq++) put_sequence(&x->a, t->step, seq, seq, 1);
+    return err;
+}
+
+void katt_finish(struct katt_time *t) {
+    struct timed *x = t->held;
+    if (t->run.b) rig_close(&t->run);
+    rig_finish(&x->a.rig);
+    free(t->step);
+    free(x);
 }

@@ -45,4 +45,16 @@ extern const char *const katt_variant[];
 int katt_run(uint64_t seed, const struct katt_case *, const struct ag_backend *, ag_device *,
              float **out, int64_t *n, double *limit);
 
+/* A step of one row for each of two sequences of `depth` entries, for timing. */
+struct katt_time {
+    uint32_t dtype; /* of K and V */
+    struct rig_run run;
+    struct ag_step *step;
+    int64_t D, H, T, depth;
+    double bytes;   /* of the entries read */
+    void *held;     /* by attention.c */
+};
+int katt_prepare(struct katt_time *, const struct ag_backend *, ag_device *);
+void katt_finish(struct katt_time *);
+
 #endif

@@ -76,13 +76,15 @@ static int prepare(struct kcase *c, struct rng *rng) {
     c->rig.cls.max_out = (int32_t)rng_range(rng, 1, 5);
     if (rng_range(rng, 0, 1)) c->rig.cls.max_token += 5;
     c->step = rig_step(&c->rig, (int32_t)c->T, 1);
-    rig_weight(&c->rig, "x", AG_F32, c->K * c->H, c->T);
+    bool has_x = c->op->op != AG_OP_GET_ROWS || strcmp(c->op->variant[c->variant], "activation") == 0;
+    if (has_x) rig_weight(&c->rig, "x", AG_F32, c->K * c->H, c->T);
     c->op->weights(c);
     const struct ag_build *b = graph_builder();
     int err = rig_draw(&c->rig);
     if (err < 0) return err;
     struct ag_graph *g = c->rig.graph;
-    c->x = b->get_rows(g, b->weight(g, "x", -1, c->K * c->H, c->T, 1), b->input(g, AG_INPUT_TOKEN), 1);
+    if (has_x)
+        c->x = b->get_rows(g, b->weight(g, "x", -1, c->K * c->H, c->T, 1), b->input(g, AG_INPUT_TOKEN), 1);
     if (c->H > 1) c->x = b->reshape(g, c->x, c->K, c->H, AG_DIM_T);
     b->tag(g, c->op->draw(c, g, b), AG_TAG_HIDDEN, -1);
     return rig_drawn(&c->rig);
@@ -230,8 +232,8 @@ static double now_ns(void) {
     return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
 }
 
-/* Shortest of the steps that fit into about 0.2 s. */
-static int time_step(struct rig_run *run, const struct ag_step *s, double *best) {
+/* Shortest of the steps that fit into about 0.2 s; the op's own share of it when the backend tells. */
+static int time_step(struct rig_run *run, const struct ag_step *s, uint32_t op, double *best) {
     double end = now_ns() + 2e8;
     *best = 1e18;
     for (int i = 0; i < 3 || now_ns() < end; i++) {
@@ -240,46 +242,85 @@ static int time_step(struct rig_run *run, const struct ag_step *s, double *best)
         if (err < 0) return err;
         *best = fmin(*best, now_ns() - begin);
     }
+    struct ag_profile_row row[16];
+    uint32_t n = run->b->profile ? run->b->profile(run->plan, row, 16) : 0;
+    for (uint32_t i = 0; i < n && i < 16; i++)
+        if (row[i].op == op && row[i].calls) *best = (double)row[i].ns / (double)row[i].calls;
     return AG_OK;
 }
 
+static void report_time(struct check *k, struct row *r, int err) {
+    if (err == AG_ENOTSUP) {
+        skip(k, r->op, r->dtype, r->variant);
+        return;
+    }
+    if (err >= 0)
+        printf("%-6s %-12s %-5s %-9s K %5lld N %5lld H %3lld T %3lld: %9.1f us %7.2f GB/s %8.2f GOP/s\n", k->name,
+               ag_op_name(r->op), ag_dtype_name(r->dtype), r->variant, (long long)r->K, (long long)r->N,
+               (long long)r->H, (long long)r->T, r->ns / 1e3, r->bytes / r->ns, r->ops / r->ns);
+    r->bad = err < 0, r->note = err < 0 ? fail_text() : NULL;
+    report(k, r);
+}
+
+/* Bytes that must move and operations that must be done, at the least. */
+static void work_of(const struct kcase *c, struct row *r) {
+    double row_bytes = (double)ag_row_bytes(c->dtype, (uint64_t)c->K), elems = (double)(c->K * c->H * c->T);
+    bool two = c->op->op == AG_OP_ADD || c->op->op == AG_OP_MUL || c->op->op >= AG_OP_FIRST_COMPOSITE;
+    r->bytes = c->op->op == AG_OP_MATMUL     ? row_bytes * (double)c->N
+               : c->op->op == AG_OP_GET_ROWS ? (row_bytes + 4 * (double)c->K) * (double)c->T
+                                             : 4 * elems * (two ? 3 : 2);
+    r->ops = c->op->op == AG_OP_MATMUL ? 2 * (double)c->K * (double)c->N * (double)c->T : elems;
+}
+
 static void time_case(struct check *k, struct kcase *c) {
-    struct row r = { .op = c->op->op, .dtype = c->dtype, .variant = c->flags ? "exact" : "time", .K = c->K,
-                     .N = c->N, .H = c->H, .T = c->T, .seed = k->opt->seed };
+    struct row r = { .op = c->op->op, .dtype = c->dtype, .K = c->K, .N = c->N, .H = c->H, .T = c->T,
+                     .variant = c->flags & AG_PLAN_EXACT ? "exact" : c->op->variant[c->variant],
+                     .seed = k->opt->seed };
     struct rig_run run;
+    c->flags |= AG_PLAN_PROFILE;
     int err = prepare(c, &k->rng);
     if (err >= 0) {
         err = rig_open(&run, &c->rig, k->subject, k->subject_dev, true);
-        if (err >= 0) err = time_step(&run, c->step, &r.ns);
-        if (err >= 0) {
-            r.bytes = (double)ag_row_bytes(c->dtype, (uint64_t)c->K) * (double)c->N;
-            r.ops = 2 * (double)c->K * (double)c->N * (double)c->T;
-            printf("%-6s %-8s %-5s %-5s K %5lld N %5lld T %3lld: %9.1f us %7.2f GB/s %8.2f GOP/s\n", k->name,
-                   ag_op_name(r.op), ag_dtype_name(r.dtype), r.variant, (long long)c->K, (long long)c->N,
-                   (long long)c->T, r.ns / 1e3, r.bytes / r.ns, r.ops / r.ns);
-        }
+        if (err >= 0) err = time_step(&run, c->step, c->op->op, &r.ns);
         rig_close(&run);
     }
-    if (err == AG_ENOTSUP) {
-        skip(k, r.op, r.dtype, r.variant);
-    } else {
-        r.bad = err < 0, r.note = err < 0 ? fail_text() : NULL;
-        report(k, &r);
-    }
+    work_of(c, &r);
+    report_time(k, &r, err);
     free(c->step);
     rig_finish(&c->rig);
 }
 
-static void time_matmul(struct check *k, const struct kop *op) {
+static void time_op(struct check *k, const struct kop *op) {
     static const int64_t rows[] = { 1, 4, 64 };
-    team_set_size(0);
+    uint64_t types = op->dtypes ? op->dtypes : UINT64_C(1) << AG_F32;
+    bool heads = op->op == AG_OP_ROPE;
     for (uint32_t dtype = 1; dtype < AG_DTYPE_MAX; dtype++)
-        for (int i = 0; i < 3 && op->dtypes >> dtype & 1; i++)
-            for (uint32_t exact = 0; exact <= AG_PLAN_EXACT; exact++) {
-                struct kcase c = { .op = op, .dtype = dtype, .flags = exact, .K = 2048, .N = 2048, .H = 1,
-                                   .T = rows[i] };
+        for (int i = 0; i < 3 && types >> dtype & 1; i++)
+            for (uint32_t exact = 0; exact <= (op->exact_too ? AG_PLAN_EXACT : 0u); exact++) {
+                struct kcase c = { .op = op, .dtype = dtype, .flags = exact, .K = heads ? 128 : 2048, .N = 2048,
+                                   .H = heads ? 16 : 1, .T = rows[i], .s = 2, .t = 1 };
                 time_case(k, &c);
             }
+}
+
+static void time_attention(struct check *k) {
+    static const uint32_t type[] = { AG_F32, AG_F16, AG_BF16, AG_Q8_0 };
+    for (int i = 0; i < 4; i++) {
+        struct katt_time t = { .dtype = type[i] };
+        struct row r = { .op = AG_OP_ATTENTION, .dtype = type[i], .variant = "decode", .seed = k->opt->seed };
+        int err = katt_prepare(&t, k->subject, k->subject_dev);
+        if (err >= 0) err = time_step(&t.run, t.step, r.op, &r.ns);
+        r.K = t.D, r.N = t.depth, r.H = t.H, r.T = t.T;
+        r.bytes = t.bytes, r.ops = 4 * (double)(t.D * t.depth * t.H * t.T);
+        report_time(k, &r, err);
+        katt_finish(&t);
+    }
+}
+
+/* An op's random numbers begin anew, so that its cases repeat alone too. */
+static bool begins(struct check *k, const char *name, uint64_t number) {
+    k->rng.s = (k->opt->seed + number * 0x9e3779b97f4a7c15u) | 1;
+    return !k->opt->op || strcmp(k->opt->op, name) == 0;
 }
 
 int kcheck_run(const char *name, const struct ag_backend *subject, const struct ag_backend *oracle,
@@ -292,16 +333,11 @@ int kcheck_run(const char *name, const struct ag_backend *subject, const struct 
     int err = subject->open(0, &config, &k.subject_dev);
     if (err < 0) return err;
     err = oracle->open(0, &plain, &k.oracle_dev);
-    for (int i = 0; err >= 0 && i < n_kops; i++) {
-        if (opt->op && strcmp(opt->op, ag_op_name(kops[i].op)) != 0) continue;
-        k.rng.s = (opt->seed + (uint64_t)i * 0x9e3779b97f4a7c15u) | 1; /* an op's cases repeat alone too */
-        if (opt->time && kops[i].op == AG_OP_MATMUL) time_matmul(&k, &kops[i]);
-        else if (!opt->time) check_op(&k, &kops[i]);
-    }
-    k.rng.s = (opt->seed + 99 * 0x9e3779b97f4a7c15u) | 1;
-    if (err >= 0 && !opt->time && (!opt->op || strcmp(opt->op, "ATTENTION") == 0 ||
-                                   strcmp(opt->op, "KV_WRITE") == 0))
-        check_attention(&k);
+    if (opt->time) team_set_size(0);
+    for (int i = 0; err >= 0 && i < n_kops; i++)
+        if (begins(&k, ag_op_name(kops[i].op), (uint64_t)i)) (opt->time ? time_op : check_op)(&k, &kops[i]);
+    if (err >= 0 && (begins(&k, "ATTENTION", 99) || begins(&k, "KV_WRITE", 99)))
+        (opt->time ? time_attention : check_attention)(&k);
     subject->close(k.subject_dev);
     if (k.oracle_dev) oracle->close(k.oracle_dev);
     return err;

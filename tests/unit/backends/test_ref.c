@@ -432,6 +432,57 @@ static void bad_plans(void) {
     expect_plan(n, AG_EINVAL, "no such op of its own");
 }
 
+/* ---- memory ---- */
+
+static long alloc_countdown, alloc_live; /* < 0: no allocation fails */
+
+static void *counting_alloc(size_t bytes, size_t align) {
+    if (alloc_countdown >= 0 && alloc_countdown-- == 0) return NULL;
+    void *p = host_services()->alloc(bytes, align);
+    alloc_live += p != NULL;
+    return p;
+}
+
+static void counting_free(void *p) {
+    alloc_live -= p != NULL;
+    host_services()->free(p);
+}
+
+/* Fails the n-th allocation, for every n, of a device with a plan. */
+static void out_of_memory(void) {
+    struct ag_host poor = *host_services();
+    poor.alloc = counting_alloc, poor.free = counting_free;
+    struct ag_node node[2] = { { 0 }, { .op = AG_OP_CONST, .dtype = AG_F32, .dim = { 4, 1, 1, 1 },
+                                        .stride = { 1, 4, 4, 4 } } };
+    struct ag_const constant = { 0, 16 };
+    float pool[4] = { 0 };
+    struct ag_graph g = { .size = sizeof g, .node_size = sizeof *node, .n = 2, .node = node, .n_const = 1,
+                          .constant = &constant, .pool_bytes = 16, .pool = (unsigned char *)pool };
+    uint64_t place[2] = { UINT64_MAX, UINT64_MAX };
+    AG_PLUGIN_SYMBOL.init(&poor);
+    bool done = false;
+    for (long n = 0; !done && n < 100; n++) {
+        ag_device *d = NULL;
+        ag_buffer *scratch = NULL;
+        ag_plan *plan = NULL;
+        alloc_countdown = n, alloc_live = 0;
+        int err = b->open(0, NULL, &d);
+        if (err >= 0) err = b->alloc(d, 64, AG_BUFFER_DEVICE, 0, &scratch);
+        struct ag_plan_desc desc = { .size = sizeof desc, .graph = &g, .cls = { 1, 1, 1, 1 },
+                                     .scratch = { scratch, 0, 64 }, .place = place };
+        if (err >= 0) err = b->plan(d, &desc, &plan);
+        alloc_countdown = -1;
+        done = err == AG_OK;
+        CU_ASSERT(done || err == AG_ENOMEM);
+        b->plan_free(plan);
+        if (d) b->release(d, scratch);
+        b->close(d);
+        CU_ASSERT_EQUAL(alloc_live, 0);
+    }
+    CU_ASSERT(done);
+    AG_PLUGIN_SYMBOL.init(host_services());
+}
+
 static void kv_layouts(void) {
     struct ag_state s = { .size = sizeof s, .kind = AG_STATE_FULL, .n_head = 2, .k_dim = 64, .v_dim = 32 };
     struct ag_kv_layout kv = { .size = sizeof kv, .page_tokens = 16, .k_dtype = AG_Q8_0, .v_dtype = AG_F16 };
@@ -462,6 +513,7 @@ int main(int argc, char **argv) {
     CU_add_test(s, "bad steps", bad_steps);
     CU_add_test(s, "bad plans", bad_plans);
     CU_add_test(s, "kv layouts", kv_layouts);
+    CU_add_test(s, "out of memory", out_of_memory);
     CU_basic_run_tests();
     unsigned bad = CU_get_number_of_failures();
     CU_cleanup_registry();
