@@ -11,30 +11,35 @@
 #include <string.h>
 
 enum { WIDTH = 64, VOCAB = 96 };
+/* What some architectures have and others refuse. */
+enum { WINDOW = 1, EXPERTS = 2 };
 
 /* Values of a tiny transformer, by the last part of the key in GGUF files or in config.json. */
-static const struct { const char *gguf, *hf; double value; } known[] = {
-    { "block_count", "num_hidden_layers", 4 },
-    { "embedding_length", "hidden_size", WIDTH },
-    { "feed_forward_length", "intermediate_size", 128 },
-    { "attention.head_count", "num_attention_heads", 4 },
-    { "attention.head_count_kv", "num_key_value_heads", 2 },
-    { "attention.key_length", "head_dim", 16 },
-    { "attention.value_length", "v_head_dim", 16 },
-    { "context_length", "max_position_embeddings", 256 },
-    { "vocab_size", "vocab_size", VOCAB },
-    { "attention.sliding_window", "sliding_window", 32 },
-    { "attention.layer_norm_rms_epsilon", "rms_norm_eps", 1e-5 },
-    { "attention.layer_norm_epsilon", "layer_norm_eps", 1e-5 },
-    { "rope.freq_base", "rope_theta", 10000 },
-    { "rope.dimension_count", "rotary_dim", 16 },
-    { "expert_count", "num_experts", 4 },
-    { "expert_count", "num_local_experts", 4 },
-    { "expert_used_count", "num_experts_per_tok", 2 },
-    { "expert_feed_forward_length", "moe_intermediate_size", 32 },
+static const struct { const char *gguf, *hf; double value; unsigned trait; } known[] = {
+    { "block_count", "num_hidden_layers", 4, 0 },
+    { "embedding_length", "hidden_size", WIDTH, 0 },
+    { "feed_forward_length", "intermediate_size", 128, 0 },
+    { "attention.head_count", "num_attention_heads", 4, 0 },
+    { "attention.head_count_kv", "num_key_value_heads", 2, 0 },
+    { "attention.key_length", "head_dim", 16, 0 },
+    { "attention.value_length", "v_head_dim", 16, 0 },
+    { "context_length", "max_position_embeddings", 256, 0 },
+    { "vocab_size", "vocab_size", VOCAB, 0 },
+    { "attention.sliding_window", "sliding_window", 32, WINDOW },
+    { "attention.layer_norm_rms_epsilon", "rms_norm_eps", 1e-5, 0 },
+    { "attention.layer_norm_epsilon", "layer_norm_eps", 1e-5, 0 },
+    { "rope.freq_base", "rope_theta", 10000, 0 },
+    { "rope.dimension_count", "rotary_dim", 16, 0 },
+    { "expert_count", "num_experts", 4, EXPERTS },
+    { "expert_count", "num_local_experts", 4, EXPERTS },
+    { "expert_used_count", "num_experts_per_tok", 2, EXPERTS },
+    { "expert_feed_forward_length", "moe_intermediate_size", 32, EXPERTS },
 };
 
-struct fake { bool empty; };
+struct fake {
+    bool empty;
+    unsigned traits;
+};
 
 static bool same_tail(const char *key, const char *tail) {
     size_t n = strlen(key), t = strlen(tail);
@@ -46,6 +51,7 @@ static bool lookup(const struct ag_meta *m, const char *gguf, const char *hf, do
     bool is_gguf = !strcmp(m->scheme, "gguf");
     const char *key = is_gguf ? gguf : hf;
     for (size_t i = 0; key && !f->empty && i < sizeof known / sizeof *known; i++) {
+        if (known[i].trait & ~f->traits) continue;
         if (!same_tail(key, is_gguf ? known[i].gguf : known[i].hf)) continue;
         *out = known[i].value;
         return true;
@@ -226,8 +232,25 @@ static void with_self(struct check *c, struct drawing *d, const char *what, cons
     else draw_all(c, d, what, info.n_layer);
 }
 
+/* The first set of traits that the model takes; the text of a failure is that of the plainest. */
+static int create_any(const struct ag_model *model, struct ag_meta *meta, struct fake *f, void **self) {
+    static const unsigned traits[] = { WINDOW, 0, WINDOW | EXPERTS, EXPERTS };
+    char why[1024] = "";
+    int rc = AG_EINVAL;
+    for (size_t i = 0; i < sizeof traits / sizeof *traits; i++) {
+        *self = NULL;
+        f->traits = traits[i];
+        int err = model->create(meta, self);
+        if (err >= 0) return 0;
+        if (traits[i]) continue;
+        rc = err;
+        snprintf(why, sizeof why, "%s", fail_text());
+    }
+    return fail(rc, "%s", why);
+}
+
 static void one(struct check *c, const struct ag_model *model, const char *arch, const char *scheme) {
-    struct fake full = { false }, none = { true };
+    struct fake full = { false, 0 }, none = { true, 0 };
     struct ag_meta meta = fake_meta(&full, arch, scheme), empty = fake_meta(&none, arch, scheme);
     struct drawing d = { .model = model };
     char what[160];
@@ -245,8 +268,7 @@ static void one(struct check *c, const struct ag_model *model, const char *arch,
     } else {
         check_ok(c, what, "refuses a file without keys: %s", fail_text());
     }
-    d.self = NULL;
-    if (model->create(&meta, &d.self) < 0) {
+    if (create_any(model, &meta, &full, &d.self) < 0) {
         check_failed(c, what, "create() from the made-up configuration: %s", fail_text());
         return;
     }
@@ -256,11 +278,11 @@ static void one(struct check *c, const struct ag_model *model, const char *arch,
 
 /* Does it have names for files of this scheme? A model may know one scheme only. */
 static bool has_scheme(const struct ag_model *model, const char *arch, const char *scheme) {
-    struct fake full = { false };
+    struct fake full = { false, 0 };
     struct ag_meta meta = fake_meta(&full, arch, scheme);
     struct ag_weight_table t = { .size = sizeof t };
     void *self = NULL;
-    if (model->create(&meta, &self) < 0) return true; /* one() says why */
+    if (create_any(model, &meta, &full, &self) < 0) return true; /* one() says why */
     int rc = model->weights(self, scheme, &t);
     model->destroy(self);
     return rc != AG_ENOTSUP;
@@ -269,7 +291,7 @@ static bool has_scheme(const struct ag_model *model, const char *arch, const cha
 void check_model(struct check *c, const struct plugin *p) {
     static const char *const scheme[] = { "gguf", "hf" };
     const struct ag_model *model = &p->u.model;
-    struct fake full = { false };
+    struct fake full = { false, 0 };
     struct ag_meta alien = fake_meta(&full, "no-such-architecture", "gguf");
     if (model->match(&alien) > 0) check_failed(c, "match", "takes an architecture that nobody has");
     else check_ok(c, "match", "leaves an unknown architecture to others");

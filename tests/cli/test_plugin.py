@@ -159,3 +159,16 @@ def test_check_trace(cli):
     out, err = cli.run("plugin", "check", model, "--model", cli.gemma, "--reference", bad, "--tokens", golden,
                        "--backend", "ref", code=1)
     need("mid.trace.layer.03.out is the first that differs" in out, out)
+
+
+def test_out_of_tree(cli):
+    """The model that lives outside: compiled against the headers alone, checked like any other."""
+    folder = os.path.join(TREE, "subprojects/model_llama")
+    so = os.path.join(cli.scratch, "model_llama.so")
+    files = [os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.endswith(".c")]
+    run = subprocess.run(["cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fPIC", "-shared",
+                          "-fvisibility=hidden", "-I", os.path.join(TREE, "core/abi"), *files, "-o", so, "-lm"],
+                         capture_output=True, text=True)
+    equal(run.returncode, 0, f"compiling model_llama: {run.stderr}")
+    out = cli.answer("plugin", "check", so)
+    need("llama (gguf): graph of 4 layers" in out and "llama (hf): graph of 4 layers" in out, out)
