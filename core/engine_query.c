@@ -98,10 +98,9 @@ static void list_devices(struct registry *r, struct str *s) {
 static int no_backend(struct registry *r, const char *name) {
     struct str s = { 0 };
     list_devices(r, &s);
-    for (size_t i = 0; name && i < registry_count(r); i++) {
-        struct plugin *p = registry_at(r, i);
-        if (p->kind != AG_KIND_BACKEND || !p->refused || strcmp(p->name, name)) continue;
-        int err = fail(AG_ENOENT, "backend %s cannot be used: %s", name, p->refused);
+    const struct plugin *refused = name ? registry_refused(r, AG_KIND_BACKEND, name) : NULL;
+    if (refused) {
+        int err = fail(AG_ENOENT, "backend %s cannot be used: %s: %s", name, refused->path, refused->refused);
         str_free(&s);
         return err;
     }
@@ -165,8 +164,11 @@ static int no_model(struct registry *r, const char *arch) {
         struct plugin *p = registry_at(r, i);
         if (p->kind == AG_KIND_MODEL && !p->refused && !p->shadowed) str_printf(&s, "%s%s", s.n ? ", " : "", p->name);
     }
-    int err = fail(AG_ENOTSUP, "architecture '%.64s' needs a plugin (model_%.64s.so) that is not there; there are: %s; "
-                   "folders searched: %s", arch, arch, s.n ? str_text(&s) : "none", registry_searched(r));
+    const struct plugin *refused = registry_refused(r, AG_KIND_MODEL, arch);
+    int err = refused ? fail(AG_ENOTSUP, "architecture '%.64s' needs a plugin, and the one there is refused: %s: %s",
+                             arch, refused->path, refused->refused)
+                      : fail(AG_ENOTSUP, "architecture '%.64s' needs a plugin (model_%.64s.so) that is not there; there are: %s; "
+                             "folders searched: %s", arch, arch, s.n ? str_text(&s) : "none", registry_searched(r));
     str_free(&s);
     return err;
 }

@@ -58,6 +58,9 @@ struct plugin *registry_at(struct registry *, size_t i);
 struct plugin *registry_find(struct registry *, uint32_t kind, const char *name);
 struct plugin *registry_provider(struct registry *, uint32_t kind, const char *what,
                                  const struct plugin *after);
+/* The first refused plugin that says it is this one, or whose file is called like it (a file that may
+ * not be read says nothing); NULL when there is none. For messages. */
+const struct plugin *registry_refused(const struct registry *, uint32_t kind, const char *name);
 /* Folders that were searched, for messages: "a, b". */
 const char *registry_searched(const struct registry *);
 

@@ -17,6 +17,7 @@ enum {
     MAX_PHDR = 256,
     MAX_NOTE_BYTES = 1 << 18, /* of all note segments; real ones have some hundred */
     ET_DYN = 3,
+    PT_LOAD = 1,
     PT_NOTE = 4,
 };
 
@@ -66,7 +67,8 @@ static int read_segment(const struct note_source *s, uint64_t off, uint64_t byte
         int rc = read_at(s, off, head, sizeof head);
         if (rc < 0) return rc;
         uint32_t namesz = le32(head), descsz = le32(head + 4), type = le32(head + 8);
-        uint64_t desc_at = 12 + pad_to(namesz, align), end = desc_at + pad_to(descsz, align);
+        /* Both ends are rounded, counted from the note's begin: with 8, a name of 4 ends at 16. */
+        uint64_t desc_at = pad_to(12 + (uint64_t)namesz, align), end = pad_to(desc_at + descsz, align);
         if (desc_at > bytes || descsz > bytes - desc_at)
             return fail(AG_EFORMAT, "malformed ELF file: a note of %u + %u bytes in a segment of %llu",
                         namesz, descsz, (unsigned long long)bytes);
@@ -112,8 +114,13 @@ int note_read(const struct note_source *s, struct plugin_note *out) {
     unsigned found = 0;
     for (unsigned i = 0, n = le16(h + 56); i < n; i++, at += sizeof ph) {
         if ((rc = read_at(s, at, ph, sizeof ph)) < 0) return rc;
-        if (le32(ph) != PT_NOTE) continue;
         uint64_t off = le64(ph + 8), bytes = le64(ph + 32);
+        /* What is mapped must be there: the dynamic linker does not look, it gets SIGBUS. */
+        if (le32(ph) == PT_LOAD && (bytes > s->size || off > s->size - bytes))
+            return fail(AG_EFORMAT, "ELF file is cut off: segment of %llu bytes at %llu, file has %llu; "
+                        "install it again", (unsigned long long)bytes, (unsigned long long)off,
+                        (unsigned long long)s->size);
+        if (le32(ph) != PT_NOTE) continue;
         if (bytes > s->size || off > s->size - bytes)
             return fail(AG_EFORMAT, "malformed ELF file: note segment of %llu bytes at %llu, file has %llu",
                         (unsigned long long)bytes, (unsigned long long)off, (unsigned long long)s->size);

@@ -8,6 +8,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,17 +88,17 @@ static int mark_outranked(struct registry *r) {
 static int check_model_plugin(struct registry *r) {
     if (!r->model_plugin || registry_find(r, AG_KIND_MODEL, r->model_plugin)) return 0;
     struct str there = { 0 };
-    const char *why = NULL;
     for (size_t i = 0; i < r->n; i++) {
         const struct plugin *p = &r->entry[i]->pub;
         if (p->kind != AG_KIND_MODEL) continue;
-        if (p->refused && !strcmp(p->name, r->model_plugin)) why = p->refused;
         if (usable(r->entry[i])) str_printf(&there, "%s%s", there.n ? ", " : "", p->name);
     }
-    int rc = why ? fail(AG_ENOENT, "model plugin %s is refused: %s", r->model_plugin, why)
-                 : fail(AG_ENOENT, "no model plugin %s (file model_%s.so) in %s; there are: %s",
-                        r->model_plugin, r->model_plugin, registry_searched(r),
-                        there.n ? str_text(&there) : "none");
+    const struct plugin *refused = registry_refused(r, AG_KIND_MODEL, r->model_plugin);
+    int rc = refused ? fail(AG_ENOENT, "model plugin %s is refused: %s: %s", r->model_plugin, refused->path,
+                            refused->refused)
+                     : fail(AG_ENOENT, "no model plugin %s (file model_%s.so) in %s; there are: %s",
+                            r->model_plugin, r->model_plugin, registry_searched(r),
+                            there.n ? str_text(&there) : "none");
     str_free(&there);
     return rc;
 }
@@ -169,6 +170,19 @@ struct plugin *registry_provider(struct registry *r, uint32_t kind, const char *
             else if (passed && usable(e) && e->pub.kind == kind && provides_word(e->pub.provides, what))
                 return &e->pub;
         }
+    return NULL;
+}
+
+const struct plugin *registry_refused(const struct registry *r, uint32_t kind, const char *name) {
+    char file[NOTE_MAX_NAME * 2 + 8];
+    snprintf(file, sizeof file, "%s_%s", plugin_kind_name(kind), name);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct entry *e = r->entry[i];
+        if (!e->pub.refused) continue;
+        if ((e->pub.kind == kind && !strcmp(e->pub.name, name)) ||
+            (e->file_name && !strcmp(e->file_name, file)))
+            return &e->pub;
+    }
     return NULL;
 }
 

@@ -71,6 +71,19 @@ def test_refused(cli):
     cli.fails("plugin", "list", "--plugin-dir", os.path.join(folder, "absent"), names="absent")
     cli.fails("plugin", "list", "--model-plugin", "absent", names="model_absent.so")
     cli.fails("--plugin", os.path.join(folder, "model_gemma3.so"), cli.gemma, "x", names="writable by others")
+    # what could have been used is named where it is missed
+    shutil.copy(os.path.join(folder, "model_gemma3.so"), os.path.join(folder, "model_gemmaX.so"))
+    os.chmod(os.path.join(folder, "model_gemmaX.so"), 0o666)
+    with open(cli.gemma, "rb") as f:
+        other = cli.file("other.gguf", f.read().replace(b"\x06" + bytes(7) + b"gemma3", b"\x06" + bytes(7) + b"gemmaX"))
+    for args in ([other, "x"], ["--model-plugin", "gemmaX", cli.gemma, "x"]):
+        cli.fails("--plugin-dir", folder, *args, names=["model_gemmaX.so", "writable by others", "chmod go-w"])
+    shutil.copy(good, os.path.join(folder, "backend_fast.so"))
+    cli.fails("--plugin-dir", folder, "--backend", "fast", cli.gemma, "x", names="must be called model_gemma3.so")
+    # a plugin of which only a part was copied is refused before the dynamic linker dies of it
+    with open(good, "rb") as f:
+        cut = cli.file("plugins/model_cut.so", f.read()[:12000])
+    cli.fails("plugin", "list", "--plugin", cut, names="cut off")
     os.chmod(os.path.join(folder, "model_gemma3.so"), 0o644)
     rows = json.loads(cli.answer("plugin", "list", "--all", "--json", "--plugin-dir", folder))["plugins"]
     shadowed = [r for r in rows if r["path"] == good]
@@ -140,6 +153,16 @@ def test_check(cli):
     if "backend_null" in listed(cli):  # answers zeros: the comparison must notice
         out, err = cli.run("plugin", "check", installed(cli, "backend_null"), code=1)
         need("FAIL  MATMUL F32" in out, out)
+
+
+def test_check_of_the_example(cli):
+    folder, so = os.path.join(TREE, "subprojects/model_llama"), os.path.join(cli.scratch, "model_llama.so")
+    sources = [os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.endswith(".c")]
+    run = subprocess.run(["cc", "-std=c11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden",
+                          "-I", os.path.join(TREE, "core/abi"), *sources, "-o", so, "-lm"], capture_output=True, text=True)
+    equal(run.returncode, 0, f"compiling model_llama: {run.stderr}")
+    out = cli.answer("plugin", "check", so)  # it refuses experts and windows, which others want
+    need("llama (gguf): graph of 4 layers" in out and "llama (hf): graph of 4 layers" in out, out)
 
 
 def test_check_trace(cli):

@@ -33,7 +33,7 @@ static void good(void) {
     CU_ASSERT_EQUAL(n.abi_major, AG_ABI_MAJOR);
 }
 
-/* Every prefix: refused with a text until the whole note is there. */
+/* Every prefix: refused with a text until all that is mapped is there, behind the whole note. */
 static void truncated(void) {
     struct plugin_note n;
     size_t refused = 0;
@@ -44,6 +44,18 @@ static void truncated(void) {
             refused = cut + 1;
         }
     CU_ASSERT_TRUE(refused > 64 + 56);
+    uint64_t mapped = 0, off, bytes;
+    for (unsigned i = 0; i < file[56]; i++) {
+        const unsigned char *ph = file + 64 + 56 * i;
+        if (ph[0] != 1) continue;
+        memcpy(&off, ph + 8, 8);
+        memcpy(&bytes, ph + 32, 8);
+        if (off + bytes > mapped) mapped = off + bytes;
+    }
+    CU_ASSERT_TRUE_FATAL(mapped > 0 && mapped <= size);
+    CU_ASSERT_EQUAL(read_bytes(file, mapped, &n), 0);
+    CU_ASSERT_EQUAL(read_bytes(file, mapped - 1, &n), AG_EFORMAT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_text(), "cut off"));
 }
 
 static void put64(unsigned char *p, uint64_t v) { memcpy(p, &v, 8); }
@@ -105,10 +117,9 @@ static size_t add_note(unsigned char *to, uint32_t namesz, uint32_t descsz, cons
     memcpy(to, head, 12);
     size_t at = 12;
     memcpy(to + at, owner, strlen(owner));
-    at += (8 + align - 1) & ~(align - 1);
+    at = (at + 8 + align - 1) & ~(align - 1);
     memcpy(to + at, desc, strlen(desc));
-    at += (strlen(desc) + 1 + align - 1) & ~(align - 1);
-    return at;
+    return (at + strlen(desc) + 1 + align - 1) & ~(align - 1);
 }
 
 static void notes(void) {
@@ -125,6 +136,16 @@ static void notes(void) {
     n = 12 + 4 + 8;
     n += add_note(b + n, 8, sizeof text, "agave", text, 4);
     CU_ASSERT_EQUAL(made(b, n, 4, &out), 0);
+    /* the same aligned to 8, as compilers write GNU properties: 12 + 4 + 16 bytes fill 32 */
+    memset(b, 0, sizeof b);
+    const uint32_t property[8] = { 4, 16, 5, 0x00554e47, 1, 2, 3, 4 };
+    memcpy(b, property, sizeof property);
+    CU_ASSERT_EQUAL(made(b, sizeof property, 8, &out), AG_EFORMAT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_text(), "no note of owner"));
+    n = sizeof property;
+    n += add_note(b + n, 8, sizeof text, "agave", text, 8);
+    CU_ASSERT_EQUAL(made(b, n, 8, &out), 0);
+    CU_ASSERT_EQUAL(out.kind, AG_KIND_MODEL);
     /* twice */
     memset(b, 0, sizeof b);
     n = add_note(b, 8, sizeof text, "agave", text, 4);
