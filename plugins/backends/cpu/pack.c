@@ -151,21 +151,25 @@ uint64_t packed_group_bytes(const struct packed_type *t, int64_t n_col) {
     return (bytes + 63) & ~(uint64_t)63;
 }
 
-/* Codes of one row's block of 32 columns into their places. */
+/* Codes of one row's block of 32 columns into their places, four at a time: a chunk of a row is a word. */
 static void place_codes(const struct packed_type *t, const uint8_t code[32], int row,
                         uint8_t *block) {
-    uint8_t *low = block + 64 * t->high_bits;
-    for (int k = 0; k < 32; k++) {
-        int c = k / 4, at = 4 * row + k % 4;
-        if (t->low_bits == 8) {
-            low[64 * c + at] = code[k];
-            continue;
-        }
-        low[64 * (c % 4) + at] |= (uint8_t)((code[k] & 15) << 4 * (c / 4));
-        int high = code[k] >> 4;
-        if (t->high_bits == 1) block[at] |= (uint8_t)(high << c);
-        if (t->high_bits == 2) block[64 * (c / 4) + at] |= (uint8_t)(high << 2 * (c % 4));
+    uint8_t *low = block + 64 * t->high_bits + 4 * row;
+    uint32_t word[8], plane[2] = { 0, 0 };
+    memcpy(word, code, sizeof word);
+    if (t->low_bits == 8) {
+        for (int c = 0; c < 8; c++) memcpy(low + 64 * c, &word[c], sizeof word[c]);
+        return;
     }
+    for (int c = 0; c < 4; c++) {
+        uint32_t both = (word[c] & 0x0f0f0f0fu) | (word[c + 4] & 0x0f0f0f0fu) << 4;
+        memcpy(low + 64 * c, &both, sizeof both);
+    }
+    for (int c = 0; c < 8; c++) {
+        if (t->high_bits == 1) plane[0] |= (word[c] >> 4 & 0x01010101u) << c;
+        if (t->high_bits == 2) plane[c / 4] |= (word[c] >> 4 & 0x03030303u) << 2 * (c % 4);
+    }
+    for (int p = 0; p < t->high_bits; p++) memcpy(block + 64 * p + 4 * row, &plane[p], sizeof plane[p]);
 }
 
 void packed_write(const struct packed_type *t, const void *src, int64_t n_col, int64_t row0, int64_t n,

@@ -2,6 +2,8 @@
 /* matmul_q_tile.h - the loop over a group's blocks. Included by each matmul_<type>_<isa>.c after it has
  * set: KIND (struct kind), PAYLOAD (bytes of a block), HEAD (bytes of a head), HEAD_T, unpack, head and
  * scales; and the instruction set's header gives column(), struct scales, acc_t, acc_zero, acc_store. */
+enum { AHEAD = 12288 }; /* bytes; measured */
+
 INLINE void tile(const uint8_t *group, const uint8_t *x, int64_t n_block, float *y, const int n_col) {
     const struct kind kind = KIND;
     const uint8_t *at = group + n_block * PAYLOAD;
@@ -12,6 +14,9 @@ INLINE void tile(const uint8_t *group, const uint8_t *x, int64_t n_block, float 
         head(at, &h);
         for (int b = 0; b < kind.unit; b++, group += PAYLOAD, x += Q8_BLOCK_BYTES * n_col) {
             weights_t w;
+            if (n_col == 1) /* a vector streams through memory faster than the prefetchers follow */
+                for (int i = 0; i < PAYLOAD; i += 64)
+                    _mm_prefetch((const char *)group + AHEAD + i, _MM_HINT_T1);
             unpack(group, w);
             struct scales s = scales(&h, b);
             for (int c = 0; c < n_col; c++) acc[c] = column(w, &s, x, n_col, c, kind, acc[c]);
