@@ -33,7 +33,7 @@ static int read_all(struct str *out) {
     }
 }
 
-static int check_utf8(const char *what, const char *p, size_t n) {
+int input_check_utf8(const char *what, const char *p, size_t n) {
     size_t bad = utf8_valid(p, n);
     if (bad == n) return 0;
     return fail(AG_EINVAL, "%s: want UTF-8 text, found byte 0x%02x at offset %zu; convert it first",
@@ -46,10 +46,10 @@ int input_prompt(const char *argument, bool piped, bool quiet, struct str *out) 
     if (piped && isatty(STDIN_FILENO) == 0) {
         if (argument && !quiet) say_waiting();
         status = read_all(&in);
-        if (status == 0) status = check_utf8("standard input", str_text(&in), in.n);
+        if (status == 0) status = input_check_utf8("standard input", str_text(&in), in.n);
         while (in.n && strchr(" \t\r\n\f\v", in.p[in.n - 1]) && in.p[in.n - 1]) in.n--;
     }
-    if (status == 0 && argument) status = check_utf8("prompt", argument, strlen(argument));
+    if (status == 0 && argument) status = input_check_utf8("prompt", argument, strlen(argument));
     if (status == 0) {
         if (argument) str_puts(out, argument);
         if (argument && *argument && in.n) str_puts(out, "\n\n");

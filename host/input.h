@@ -13,4 +13,7 @@ enum { INPUT_MAX = 1 << 20 }; /* bytes of standard input */
  * space at its end taken off. Both are joined by an empty line. quiet: no word about waiting. */
 int input_prompt(const char *argument, bool piped, bool quiet, struct str *out);
 
+/* Text of `what` (an option, for the message) must be UTF-8. */
+int input_check_utf8(const char *what, const char *p, size_t n);
+
 #endif

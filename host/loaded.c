@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "loaded.h"
 
+#include "input.h"
 #include "progress.h"
 #include "text.h"
 #include "util/error.h"
@@ -45,6 +46,13 @@ static int sampling(struct loaded *l) {
     return 0;
 }
 
+static int check_texts(const struct options *o) {
+    int status = o->system ? input_check_utf8("--system", o->system, strlen(o->system)) : 0;
+    for (size_t i = 0; status == 0 && i < o->stop.n; i++)
+        status = input_check_utf8("--stop", o->stop.at[i], strlen(o->stop.at[i]));
+    return status;
+}
+
 static void warnings(const struct loaded *l) {
     const struct options *o = l->o;
     if (o->n_extra) log_line(AG_LOG_WARN, "extra arguments ignored: %d after the prompt", o->n_extra);
@@ -77,7 +85,8 @@ int loaded_open(const struct env *env, const struct options *o, struct loaded *l
                           .debug = o->debug,
                           .color_out = env_color(env, o, STDOUT_FILENO),
                           .color_err = env_color(env, o, STDERR_FILENO) };
-    int status = env_registry(env, o, &l->registry);
+    int status = check_texts(o);
+    if (status == 0) status = env_registry(env, o, &l->registry);
     if (status == 0) status = modelfile_open(l->registry, o->arg[0], &l->file);
     if (status == 0) status = engine_pick_model(l->registry, l->file, &l->model);
     char device[16];

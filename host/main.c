@@ -10,6 +10,7 @@
 #include "util/team.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <locale.h>
 #include <poll.h>
@@ -103,9 +104,17 @@ static int finish(const struct options *o, int code) {
     return report(&plain, AG_EIO);
 }
 
+/* A caller may have closed some of the three streams. A file opened later must not become one of them:
+ * what is read from or printed to a closed stream fails, or meets the end. */
+static void hold_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/dev/null", O_RDONLY);
+}
+
 int main(int argc, char **argv) {
     struct options o;
     struct env env;
+    hold_streams();
     if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     signal(SIGPIPE, SIG_IGN);
     int status = env_read(&env);

@@ -155,16 +155,6 @@ def test_check(cli):
         need("FAIL  MATMUL F32" in out, out)
 
 
-def test_check_of_the_example(cli):
-    folder, so = os.path.join(TREE, "subprojects/model_llama"), os.path.join(cli.scratch, "model_llama.so")
-    sources = [os.path.join(folder, f) for f in sorted(os.listdir(folder)) if f.endswith(".c")]
-    run = subprocess.run(["cc", "-std=c11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden",
-                          "-I", os.path.join(TREE, "core/abi"), *sources, "-o", so, "-lm"], capture_output=True, text=True)
-    equal(run.returncode, 0, f"compiling model_llama: {run.stderr}")
-    out = cli.answer("plugin", "check", so)  # it refuses experts and windows, which others want
-    need("llama (gguf): graph of 4 layers" in out and "llama (hf): graph of 4 layers" in out, out)
-
-
 def test_check_trace(cli):
     trace = os.path.join(cli.scratch, "trace.safetensors")
     golden = os.path.join(cli.data, "gemma3/golden.safetensors")

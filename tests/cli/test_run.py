@@ -79,6 +79,28 @@ def test_standard_input(cli):
     cli.fails(cli.gemma, stdin=b"a" * (2 ** 20 + 1), names="1048576")
 
 
+def test_texts_are_utf8(cli):
+    for args in (["--system", "\udcff"], ["--stop", "ok", "--stop", "a\udcc3"]):
+        cli.fails(*args, cli.gemma, "x", names=[args[0], "UTF-8", "found byte 0x"])
+
+
+def test_closed_streams(cli):
+    def closed(fd, *args):
+        return subprocess.run(["sh", "-c", f'exec "$@" {fd}', "sh", cli.agave, *args], capture_output=True, env=cli.env)
+    run = closed("<&-", cli.gemma, "hi", "-n4", "-q")
+    equal((run.returncode, run.stderr), (0, b""), "without standard input")
+    run = closed("<&-", cli.gemma, "-n4", "-q")
+    equal(run.returncode, 1, "without standard input and prompt")
+    need(b"empty prompt" in run.stderr, run.stderr)
+    run = closed(">&-", cli.gemma, "hi", "-n4", "-q")
+    equal(run.returncode, 1, "without standard output")
+    need(b"standard output: " in run.stderr, run.stderr)
+    history = os.path.join(cli.scratch, "out")
+    equal(closed(f"2>&- >{history}", cli.gemma, "hi", "-n4").returncode, 0, "without standard error")
+    with open(history) as f:
+        need("agave" not in f.read(), "the banner is in the answer")
+
+
 def test_prompt_longer_than_the_context(cli):
     cli.fails("--raw", "--ctx-size", "16", cli.gemma, "word " * 40, names=["16", "tokens", "--ctx-size"])
 
