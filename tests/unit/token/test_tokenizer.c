@@ -200,16 +200,16 @@ static size_t merge_slowly(const struct slow *v, int *id, size_t n) {
 }
 
 /* Random pieces of the letters a to d; piece k comes of merge k - N_LETTER. SPM: by score instead. */
-static void random_vocab(struct slow *v, char text[][64], char merge[][96]) {
+static void random_vocab(struct slow *v, char text[][96], char merge[][96]) {
     v->n = 0;
     for (; v->n < N_LETTER; v->n++) {
-        snprintf(text[v->n], 64, "%c", 'a' + v->n);
+        snprintf(text[v->n], 96, "%c", 'a' + v->n);
         v->piece[v->n] = text[v->n];
     }
     while (v->n < N_PIECE) {
         int l = (int)draw((uint32_t)v->n), r = (int)draw((uint32_t)v->n), k = 0;
         if (strlen(text[l]) + strlen(text[r]) > 40) continue;
-        snprintf(text[v->n], 64, "%.31s%.31s", text[l], text[r]);
+        snprintf(text[v->n], 96, "%.46s%.46s", text[l], text[r]);
         while (k < v->n && strcmp(text[k], text[v->n])) k++;
         if (k < v->n) continue;
         snprintf(merge[v->n - N_LETTER], 96, "%.46s %.46s", text[l], text[r]);
@@ -221,7 +221,7 @@ static void random_vocab(struct slow *v, char text[][64], char merge[][96]) {
 }
 
 static void test_merging(void) {
-    static char text[N_PIECE][64], merge[N_PIECE][96], s[4096];
+    static char text[N_PIECE][96], merge[N_PIECE][96], s[4096];
     static int id[4096];
     static const size_t lengths[] = { 1, 2, 7, 20, 47, 48, 49, 200, 255, 256, 700, 3000 };
     for (int round = 0; round < 12; round++) {
