@@ -4,6 +4,7 @@
 #include "token/vocab.h"
 
 #include "token/hash.h"
+#include "token/nfc.h"
 #include "token/unicode.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -21,7 +22,7 @@ struct encoder {
     struct ids *out;
     struct memo *memo; /* NULL for short texts */
     char *room;        /* fragments that had to be rewritten; never reused, memo points here */
-    size_t n_room, cap_room;
+    size_t n_room;
     size_t lost;       /* bytes without a token */
 };
 
@@ -69,14 +70,26 @@ static bool has_mark(const char *s, size_t n) {
     return false;
 }
 
+/* Room for all that is rewritten of a text. A space may come in front of each fragment, but each
+ * fragment but one is paid for by a special token of at least one byte. */
+static int make_room(struct encoder *e, size_t n_text) {
+    if (e->room) return AG_OK;
+    size_t bytes = (e->t->nfc ? NFC_GROWTH : 1) * n_text + 2;
+    e->room = malloc(bytes);
+    return e->room ? AG_OK : fail(AG_ENOMEM, "tokenizer: out of memory (%zu bytes)", bytes);
+}
+
+static int normalise(struct encoder *e, const char **s, size_t *n, size_t n_text) {
+    int rc = make_room(e, n_text);
+    if (rc == AG_OK) rc = nfc_write(*s, *n, e->room + e->n_room, n);
+    *s = e->room + e->n_room;
+    e->n_room += *n;
+    return rc;
+}
+
 /* Rewrites a fragment: a space in front, U+2581 as spaces. */
 static int rewrite(struct encoder *e, const char **s, size_t *n, bool space, size_t n_text) {
-    if (!e->room) {
-        /* Each fragment but one is paid for by a special token of at least one byte. */
-        e->cap_room = n_text + 2;
-        e->room = malloc(e->cap_room);
-        if (!e->room) return fail(AG_ENOMEM, "tokenizer: out of memory (%zu bytes)", e->cap_room);
-    }
+    if (make_room(e, n_text) < 0) return AG_ENOMEM;
     char *to = e->room + e->n_room, *p = to;
     if (space) *p++ = ' ';
     for (size_t i = 0; i < *n;) {
@@ -109,6 +122,7 @@ static int fragment(struct encoder *e, const char *s, size_t n, enum place place
     bool space = wants_space(t, place, s[0]);
     if (t->kind != VOCAB_BYTES && (space || has_mark(s, n)) && rewrite(e, &s, &n, space, n_text) < 0)
         return AG_ENOMEM;
+    if (t->nfc && nfc_may_change(s, n) && normalise(e, &s, &n, n_text) < 0) return AG_ENOMEM;
     struct pretok_walk walk;
     pretok_start(&walk, &t->pretok, s, n);
     for (size_t i = 0, end; i < n; i = end) {

@@ -27,7 +27,7 @@ struct hf {
     struct added *added;
     size_t n_added, cap_added;
     struct str unknown;
-    bool has_unknown, byte_fallback, spaced, nfc;
+    bool has_unknown, byte_fallback, spaced;
 };
 
 static const char *entry_text(const struct hf *h, const struct entry *e) {
@@ -77,6 +77,7 @@ static int normalizer_step(struct hf *h, const struct span *s, const struct str 
         h->t->prefix = PREFIX_SPECIAL;
         return AG_OK;
     }
+    if (!strcmp(str_text(type), "NFC")) return h->t->nfc = true, AG_OK;
     return refuse("normalizer", type);
 }
 
@@ -384,6 +385,10 @@ int hf_read_tokenizer(const struct span *file, struct tokenizer *t) {
         goto out;
     if ((t->kind == VOCAB_BYTES) == h.spaced) {
         rc = fail(AG_ENOTSUP, "tokenizer.json: want either ByteLevel or U+2581 for spaces");
+        goto out;
+    }
+    if (t->nfc && t->kind != VOCAB_BYTES) {
+        rc = fail(AG_ENOTSUP, "tokenizer.json: NFC is supported only with ByteLevel");
         goto out;
     }
     if ((rc = read_model(&h, &model)) < 0 || (rc = read_vocab(&h)) < 0 || (rc = read_added(&h)) < 0 ||

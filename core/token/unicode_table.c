@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Written by tools/gen-unicode.py from UnicodeData.txt 15.0.0. */
+/* Written by tools/gen-unicode.py from the Unicode Character Database 15.0.0. */
 #include "token/unicode.h"
 
 const uint8_t unicode_block[4352] = {

@@ -78,6 +78,7 @@ struct tokenizer {
     bool cut_before_space[256]; /* no piece holds this byte and then a space */
     bool ignore_merges, fuse_unknown;
     bool whole_lines; /* a run of line ends that is a piece is not merged together */
+    bool nfc; /* texts are normalised first; VOCAB_BYTES only */
     enum vocab_prefix prefix;
     int32_t bos, eos, unknown;  /* unknown: emitted for what has no piece, -1 = nothing */
     bool add_bos, add_eos;

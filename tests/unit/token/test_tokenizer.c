@@ -448,6 +448,22 @@ static void test_json(void) {
     tokenizer_free(t);
 }
 
+static void test_nfc(void) {
+    static const char model[] = "\"vocab\":{\"e\":0,\"\xc3\x83\":1,\"\xc2\xa9\":2,\"\xc3\x8c\":3,"
+                                "\"\xc4\xa3\":4,\"\xc3\x83\xc2\xa9\":5},\"merges\":[\"\xc3\x83 \xc2\xa9\"]";
+    char json[1024];
+    struct tokenizer *t;
+    for (int nfc = 0; nfc < 2; nfc++) {
+        int n = snprintf(json, sizeof json, "{\"normalizer\":%s,\"pre_tokenizer\":" LEVEL
+                         ",\"model\":{%s}}", nfc ? "{\"type\":\"NFC\"}" : "null", model);
+        CU_ASSERT_EQUAL_FATAL(tokenizer_parse_json(json, (size_t)n, &t), AG_OK);
+        expect(t, "\xc3\xa9", 0, "5");
+        expect(t, "e\xcc\x81", 0, nfc ? "5" : "0 3 4");
+        expect(t, "ee\xcc\x81" "e", 0, nfc ? "0 5 0" : "0 0 3 4 0");
+        tokenizer_free(t);
+    }
+}
+
 int main(void) {
     CU_initialize_registry();
     CU_pSuite s = CU_add_suite("tokenizer", NULL, NULL);
@@ -461,6 +477,7 @@ int main(void) {
     CU_add_test(s, "bad keys", test_bad_keys);
     CU_add_test(s, "bad merges", test_bad_merges);
     CU_add_test(s, "tokenizer.json", test_json);
+    CU_add_test(s, "NFC", test_nfc);
     CU_add_test(s, "bad tokenizer.json", test_bad_json);
     CU_basic_run_tests();
     unsigned bad = CU_get_number_of_failures();
