@@ -12,13 +12,14 @@ enum { PLAIN, WINDOW, SINKS, SOFTCAP, NONCAUSAL, TREE, SPANS, TREE_WINDOW };
 const char *const katt_variant[] = { "plain", "window", "sinks", "softcap", "noncausal", "tree", "spans",
                                      "tree_window", NULL };
 
-enum { N_STEP = 4, N_SEQ = 2, MAX_TOKEN = 24 };
+enum { N_STEP = 4, N_SEQ = 2, MAX_TOKEN = 160 };
 
 struct att {
     const struct katt_case *c;
     struct rng rng;
     struct rig rig;
     int64_t D, Dv, H, Hkv, window;
+    int32_t page_tokens;
     int32_t page[N_SEQ][RIG_MAX_PAGE / N_SEQ]; /* page of a sequence */
     int32_t len[N_SEQ];                        /* entries so far */
     int32_t n_row;                             /* rows of q, k, v used so far */
@@ -50,6 +51,7 @@ static void setup(struct att *a) {
         .v_dim = (int32_t)a->Dv,
     };
     a->rig.n_state = 1;
+    a->rig.page_tokens = (uint32_t)a->page_tokens;
     rig_weight(&a->rig, "q", AG_F32, a->D * a->H, MAX_TOKEN * N_STEP);
     rig_weight(&a->rig, "k", AG_F32, a->D * a->Hkv, MAX_TOKEN * N_STEP);
     rig_weight(&a->rig, "v", AG_F32, a->Dv * a->Hkv, MAX_TOKEN * N_STEP);
@@ -64,7 +66,8 @@ static void choose(struct att *a) {
     a->H = a->Hkv * rng_range(rng, 1, 4);
     a->D = q8 ? 32 * rng_range(rng, 1, 4) : rng_range(rng, 1, 70);
     a->Dv = rng_range(rng, 0, 1) ? a->D : q8 ? 32 * rng_range(rng, 1, 3) : rng_range(rng, 1, 70);
-    a->window = is_windowed(a) ? rng_range(rng, 1, 20) : 0;
+    a->window = is_windowed(a) ? rng_range(rng, 1, rng_range(rng, 0, 1) ? 20 : 90) : 0;
+    a->page_tokens = 16 << rng_range(rng, 0, 2);
 }
 
 static ag_ref rows(struct att *a, const char *name, int64_t d, int64_t h) {
@@ -97,7 +100,7 @@ static int32_t put_sequence(struct att *a, struct ag_step *s, int32_t seq, int32
     ag_step_at(s, g->first_off)[seq] = first > 0 ? first : 0;
     for (int32_t i = 0; i < RIG_MAX_PAGE; i++) {
         int32_t page = i < RIG_MAX_PAGE / N_SEQ ? a->page[seq][i] : -1;
-        bool freed = (i + 1) * RIG_PAGE_TOKENS <= first; /* all of it is behind the window */
+        bool freed = (i + 1) * a->page_tokens <= first; /* all of it is behind the window */
         ag_step_at(s, g->table_off)[seq * RIG_MAX_PAGE + i] = freed ? -1 : page;
     }
     for (int32_t i = 0; i < n; i++, t++) {
@@ -111,7 +114,7 @@ static int32_t put_sequence(struct att *a, struct ag_step *s, int32_t seq, int32
         if (i && ag_step_array(s, AG_STEP_PARENT)[t] < t - i) ag_step_array(s, AG_STEP_PARENT)[t] = -1;
         ag_step_array(s, AG_STEP_SPAN)[t] = i / 3 % 3; /* 0 0 0 1 1 1 2 2 2 0 ... */
         ag_step_at(s, g->write_off)[t] =
-            a->page[seq][e / RIG_PAGE_TOKENS] * RIG_PAGE_TOKENS + e % RIG_PAGE_TOKENS;
+            a->page[seq][e / a->page_tokens] * a->page_tokens + e % a->page_tokens;
     }
     a->len[seq] += n;
     return t;
@@ -123,7 +126,7 @@ static struct ag_step *make_step(struct att *a, int index) {
     bool wide = index == 0 || v >= NONCAUSAL;
     int32_t t = 0;
     for (int32_t seq = 0; seq < N_SEQ; seq++)
-        t = put_sequence(a, s, seq, t, wide ? (int32_t)rng_range(&a->rng, 1, 11) : 1);
+        t = put_sequence(a, s, seq, t, wide ? (int32_t)rng_range(&a->rng, 1, index % 2 ? 11 : 75) : 1);
     if (wide && rng_range(&a->rng, 0, 1)) { /* a row of padding */
         ag_step_array(s, AG_STEP_TOKEN)[t] = a->n_row;
         ag_step_array(s, AG_STEP_SEQ)[t] = -1;
@@ -171,7 +174,7 @@ int katt_prepare(struct katt_time *t, const struct ag_backend *b, ag_device *dev
     if (!x) abort();
     t->held = x;
     x->c = (struct katt_case){ PLAIN, t->dtype, t->dtype };
-    x->a = (struct att){ .c = &x->c, .rng = { 1 }, .D = 128, .Dv = 128, .H = 16, .Hkv = 4 };
+    x->a = (struct att){ .c = &x->c, .rng = { 1 }, .D = 128, .Dv = 128, .H = 16, .Hkv = 4, .page_tokens = 16 };
     setup(&x->a);
     x->a.rig.plan_flags = AG_PLAN_PROFILE;
     t->D = x->a.D, t->H = x->a.H, t->T = N_SEQ, t->depth = DEPTH;

@@ -159,6 +159,11 @@ static void sizes(struct check *k, struct kcase *c) {
     c->K = block > 1 ? block * rng_range(rng, 1, block == AG_QK ? 9 : 3) : rng_range(rng, 1, 300);
     c->N = rng_range(rng, 1, 3) == 1 ? rng_range(rng, 1, 4) : rng_range(rng, 1, 100);
     c->T = rows[rng_range(rng, 0, 10)];
+    if (c->op->op == AG_OP_MATMUL && rng_range(rng, 0, 5) == 0) { /* what needs several tiles each way */
+        c->K = block > 1 ? block * rng_range(rng, 1, 2304 / block) : rng_range(rng, 1, 2304);
+        c->N = rng_range(rng, 100, 700);
+        c->T = rng_range(rng, 1, 150);
+    }
     c->H = 1;
     c->s = rng_normal(rng);
     c->t = rng_normal(rng);

@@ -116,7 +116,8 @@ void rig_row(const struct rig_weight *w, int64_t row, float *to) {
 /* ---- graph and step ---- */
 
 void rig_init(struct rig *r, struct rng *rng, int32_t max_token, int32_t max_seq, int32_t max_ctx) {
-    *r = (struct rig){ .rng = rng, .k_dtype = AG_F32, .v_dtype = AG_F32 };
+    *r = (struct rig){ .rng = rng, .k_dtype = AG_F32, .v_dtype = AG_F32,
+                        .page_tokens = RIG_PAGE_TOKENS };
     r->cls = (struct ag_class){ max_token, 1, max_seq, max_ctx };
 }
 
@@ -149,7 +150,7 @@ struct ag_step *rig_step(const struct rig *r, int32_t n_token, int32_t n_seq) {
     s->max_token = r->cls.max_token, s->max_out = r->cls.max_out, s->max_seq = r->cls.max_seq;
     for (int f = 0; f < AG_STEP_FIELDS; f++) s->off[f] = at, at += 4 * len[f];
     struct ag_step_group *g = &s->group[0];
-    g->page_tokens = RIG_PAGE_TOKENS, g->max_page = RIG_MAX_PAGE;
+    g->page_tokens = r->page_tokens, g->max_page = RIG_MAX_PAGE;
     g->table_off = at, at += 4 * S * RIG_MAX_PAGE;
     g->write_off = at, at += 4 * T;
     g->first_off = at;
@@ -253,7 +254,7 @@ static int memory(struct rig_run *x, struct ag_state_binding *state) {
     int err = x->b->alloc(x->dev, x->scratch_bytes + GUARD, AG_BUFFER_DEVICE, 0, &x->scratch);
     if (err < 0 || !r->n_state) return err;
     *state = (struct ag_state_binding){ .state = r->state, .n_page = RIG_MAX_PAGE };
-    state->kv = (struct ag_kv_layout){ .size = sizeof state->kv, .page_tokens = RIG_PAGE_TOKENS,
+    state->kv = (struct ag_kv_layout){ .size = sizeof state->kv, .page_tokens = r->page_tokens,
                                        .k_dtype = r->k_dtype, .v_dtype = r->v_dtype };
     err = x->b->kv_layout ? x->b->kv_layout(x->dev, &r->state, &state->kv)
                           : fail(AG_ENOTSUP, "no kv_layout");

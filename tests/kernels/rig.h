@@ -29,7 +29,7 @@ struct rig {
     uint32_t n_weight;
     struct ag_state state;
     uint32_t n_state; /* 0 or 1 */
-    uint32_t k_dtype, v_dtype;
+    uint32_t k_dtype, v_dtype, page_tokens;
     const struct ag_private_op *const *private_op;
     struct graph_source source;
     struct ag_graph *graph;
