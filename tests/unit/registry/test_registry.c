@@ -8,6 +8,7 @@
 
 #include <CUnit/Basic.h>
 #include <ftw.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,11 +274,15 @@ static void refused_unread(void) {
     put_text("a/transport_text.so", "hello, I am a plugin. Honestly. There is really nothing wrong with me at all.");
     put_text("a/transport_empty.so", "");
     mkdir(in_root("a/transport_folder.so"), 0755);
+    CU_ASSERT_EQUAL(mkfifo(in_root("a/transport_fifo.so"), 0644), 0); /* must not wait for a writer */
+    CU_ASSERT_EQUAL(symlink("transport_loop.so", in_root("a/transport_loop.so")), 0);
     struct registry *r = open_dirs("a", NULL);
-    CU_ASSERT_EQUAL_FATAL(registry_count(r), 3);
+    CU_ASSERT_EQUAL_FATAL(registry_count(r), 5);
     CU_ASSERT_TRUE(says(registry_at(r, 0)->refused, "not an ELF file"));
     CU_ASSERT_TRUE(says(registry_at(r, 1)->refused, "not a regular file"));
-    CU_ASSERT_TRUE(says(registry_at(r, 2)->refused, "not an ELF file"));
+    CU_ASSERT_TRUE(says(registry_at(r, 2)->refused, "not a regular file"));
+    CU_ASSERT_TRUE(says(registry_at(r, 3)->refused, "symbolic links"));
+    CU_ASSERT_TRUE(says(registry_at(r, 4)->refused, "not an ELF file"));
     registry_close(r);
 }
 
@@ -396,6 +401,11 @@ static void permissions_of_owners(void) {
     CU_ASSERT_STRING_EQUAL(refusal(), "");
     chmod(in_root("a/transport_good.so"), 0664); /* members of group 12345 may write */
     CU_ASSERT_TRUE(says(refusal(), "is writable by others"));
+    const struct group *own = getgrgid(0);
+    if (own && !strcmp(own->gr_name, "root") && !own->gr_mem[0]) { /* a group of nobody else */
+        chown(in_root("a/transport_good.so"), 0, 0);
+        CU_ASSERT_STRING_EQUAL(refusal(), "");
+    }
     chmod(in_root("a/transport_good.so"), 0644);
     chown(in_root("a"), 12345, 0);
     CU_ASSERT_TRUE(says(refusal(), "/a belongs to user 12345"));
