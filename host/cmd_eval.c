@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static int check(const struct options *o) {
     static const char advice[] = "try 'agave eval --help'";
@@ -28,6 +29,14 @@ static int check(const struct options *o) {
     if (o->text && !o->logits && (o->given[OPT_greedy] || o->trace))
         return fail(AG_EINVAL, "--greedy and --trace: want --logits OUT for the result; %s", advice);
     return AG_OK;
+}
+
+/* The result takes the place of a file of that name. */
+static int check_out(const char *out, const char *in) {
+    struct stat a, b;
+    if (!out || !in || stat(out, &a) || stat(in, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+        return AG_OK;
+    return fail(AG_EINVAL, "%s: the result would replace what is read; want another name for it", out);
 }
 
 static int read_text(const struct tool *t, const char *path, struct eval_prompt **prompt,
@@ -77,6 +86,9 @@ int cmd_eval(const struct env *env, const struct options *o) {
     struct eval_result result = { 0 };
     int32_t n = 0;
     int err = check(o);
+    const char *out = o->logits ? o->logits : o->out;
+    if (!err) err = check_out(out, o->tokens ? o->tokens : o->text);
+    if (!err) err = check_out(out, o->arg[0]);
     if (!err && o->tokens) err = eval_read_tokens(o->tokens, &prompt, &n);
     if (!err) err = tool_open(env, o, o->arg[0], &t);
     if (!err && o->text) err = read_text(&t, o->text, &prompt, &n);

@@ -275,9 +275,18 @@ static int give_name(struct st_writer *w) {
     return AG_OK;
 }
 
+/* A rename would put the result in the place of /dev/null itself, or fail at the end of the work. */
+static int check_replaceable(const char *path) {
+    struct stat st;
+    if (stat(path, &st) || S_ISREG(st.st_mode)) return AG_OK;
+    return fail(AG_EINVAL, "%s: want a file name for the result, found a %s", path,
+                S_ISDIR(st.st_mode) ? "directory" : "device or pipe");
+}
+
 int st_begin(struct st_writer *w) {
     char *text;
-    int err = make_header(w, &text);
+    int err = check_replaceable(w->path);
+    if (!err) err = make_header(w, &text);
     if (err) return err;
     w->header = (strlen(text) + SLACK + 7) / 8 * 8; /* data begins at a multiple of 8 */
     free(text);

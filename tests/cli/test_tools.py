@@ -4,6 +4,7 @@ import array
 import json
 import os
 import signal
+import stat
 import struct
 import subprocess
 import time
@@ -42,6 +43,17 @@ def test_eval_options(cli):
     cli.fails("eval", "--tokens", t, "--logits", "/nowhere/out", *REF, cli.gemma, names="/nowhere/out")
     cli.fails("eval", "--text", cli.file("empty", b""), *REF, cli.gemma, names=["empty", "2 tokens"])
     need(not os.path.exists(out), "a failed run wrote its output")
+    # what a rename must not replace
+    with open(t, "rb") as f:
+        before = f.read()
+    cli.fails("eval", "--tokens", t, "--logits", t, *REF, cli.gemma, names="replace what is read")
+    with open(t, "rb") as f:
+        equal(f.read(), before, "the prompts after a refusal")
+    cli.fails("eval", "--tokens", t, "--logits", cli.scratch, *REF, cli.gemma, names="directory")
+    pipe = os.path.join(cli.scratch, "pipe")
+    os.mkfifo(pipe)
+    cli.fails("eval", "--tokens", t, "--logits", pipe, *REF, cli.gemma, names="device or pipe")
+    need(stat.S_ISFIFO(os.stat(pipe).st_mode), "the pipe was replaced")
 
 
 def test_eval_output(cli):
