@@ -66,7 +66,7 @@ static int show_help(const struct command_row *c) {
 /* agave help [COMMAND]; the word is no option, so it is looked at before the table. */
 static int run_help(int argc, char **argv) {
     const struct command_row *c = argc > 2 ? command_find(argv[2]) : command_row(CMD_RUN);
-    if (argc > 2 && !strncmp(argv[2], "-", 1)) c = command_row(CMD_RUN);
+    if (argc > 3) return fail(AG_EINVAL, "help: want one command, got %d words; try 'agave help'", argc - 2);
     if (!c) {
         struct str words = { 0 };
         for (size_t i = 0; i < command_table_n; i++)

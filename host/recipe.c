@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* recipe.c - presets of generation options. A model plugin brings its own rows, tried first; then
  * come those that fit any model. The first that fits wins and fills what the command line left open. */
+#include "recipe.h"
+
 #include "loaded.h"
 
 #include <math.h>
@@ -17,13 +19,13 @@ static bool fits(const struct ag_recipe *r, const char *backend, const char *qua
            (!r->quant || !strncasecmp(r->quant, quant, strlen(r->quant)));
 }
 
-static const struct ag_recipe *find(const struct loaded *l) {
+const struct ag_recipe *recipe_match(const struct ag_recipe *const *rows, const char *backend,
+                                     const char *quant) {
     static const struct ag_recipe *const any_model[] = { &cpu_generic, NULL };
-    const struct ag_recipe *const *tables[] = { l->model->u.model.recipe, any_model };
-    const char *quant = modelfile_quant(l->file);
+    const struct ag_recipe *const *tables[] = { rows, any_model };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct ag_recipe *const *r = tables[i]; r && *r; r++)
-            if (fits(*r, l->backend->name, quant ? quant : "")) return *r;
+            if (fits(*r, backend, quant)) return *r;
     return NULL;
 }
 
@@ -31,7 +33,9 @@ static bool set(double v) { return !isnan(v) && v != 0; }
 
 int recipe_apply(struct loaded *l, int32_t *ctx) {
     const bool *given = l->o->given;
-    const struct ag_recipe *r = l->o->no_recipe ? NULL : find(l);
+    const char *quant = modelfile_quant(l->file);
+    const struct ag_recipe *r = l->o->no_recipe ? NULL
+        : recipe_match(l->model->u.model.recipe, l->backend->name, quant ? quant : "");
     if (!r) return 0;
     l->recipe = r->name;
     if (!given[OPT_temperature] && set(r->temperature)) l->sampling.temperature = (float)r->temperature;

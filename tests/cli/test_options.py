@@ -40,6 +40,7 @@ def test_help(cli):
         need(f"Usage: agave {command}" in text, text[:80])
         equal(cli.run(command, "--help")[0], text, f"{command} --help")
     cli.fails("help", "nothing", names="'nothing'")
+    cli.fails("help", "eval", "bench", names="one command")
 
 
 def test_version(cli):

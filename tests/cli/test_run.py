@@ -126,6 +126,18 @@ def test_recipe(cli):
     need("recipe:" not in err, err)
 
 
+def test_recipe_fills_what_is_open(cli):
+    def tokens(*args):
+        r = json.loads(cli.answer("--json", "--raw", "-t", "1", "--seed", "2", *args, cli.gemma, PROMPT))
+        return r["tokens"], r["finish_reason"]
+    seen = tokens("-n", "300")
+    if seen == (300, "length"):
+        equal(tokens(), (256, "length"), "the recipe's limit")
+        equal(tokens("--no-recipe", "-n", "299"), (299, "length"), "without it")
+    else:
+        need(seen[0] < 300 and seen[1] == "stop", str(seen))
+
+
 def test_cache_types(cli):
     for kind in ("f32", "F16", "bf16", "q8_0"):
         need(cli.answer("-q", "--raw", "-n", "4", "--kv-type", kind, cli.gemma, PROMPT).strip(), kind)
@@ -194,7 +206,7 @@ def test_full_disk(cli):
 
 def test_interrupt(cli):
     """Ctrl+C while it writes: what is there stays, status 130."""
-    args = [cli.agave, "--backend", "ref", "--raw", "-n", "100000", "--ctx-size", "0", "-t", "1", "--seed", "1", cli.gemma, PROMPT]
+    args = [cli.agave, "--backend", "ref", "--raw", "-n", "100000", "--ctx-size", "30000", cli.gemma, PROMPT]
     p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.env)
     first = p.stdout.read(1)
     p.send_signal(signal.SIGINT)
@@ -204,3 +216,16 @@ def test_interrupt(cli):
     equal(p.returncode, 130, "exit status")
     need((first + out).endswith(b"\n"), "a newline at the end")
     need(b"tok/s" in err, err)
+
+
+def test_interrupt_with_json(cli):
+    args = [cli.agave, "--backend", "ref", "--json", "--raw", "-n", "100000", "--ctx-size", "30000",
+            cli.gemma, PROMPT]
+    p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.env)
+    time.sleep(1.0)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    if p.returncode == -signal.SIGINT:  # a slow machine: it was still loading
+        return
+    r = json.loads(out)
+    equal((p.returncode, r["finish_reason"]), (130, "interrupted"), f"status and finish_reason {err!r}")
