@@ -55,13 +55,27 @@ typedef void rope_kernel(const float *x, const float *cos, const float *sin, int
 typedef void dequant_kernel(const void *from, int64_t n, float *to);
 /* 16 rows of packed weights by the columns of a tile that quantize_kernel made; y [columns][16] */
 typedef void matmul_q_kernel(const uint8_t *group, const uint8_t *x, int64_t n_block, float *y);
-/* x into column `col` of a tile of n_col columns: per block of 32, f32 scale [n_col], f32 sum
- * [n_col], i32 less the sum of codes 0..15 [n_col], of 16..31 [n_col], i8 codes [n_col][32] */
-typedef void quantize_kernel(const float *x, int64_t n_block, uint8_t *to, int n_col, int col);
+/* x into column `col` of a tile of n_col columns. A tile holds, one after the other,
+ *   n_block x { f32 scale [n_col], f32 sum [n_col], i32 less the sum of codes 0..15 [n_col], of
+ *               16..31 [n_col], i8 codes [n_col][32] }
+ *   n_block x { the two sums [n_col] and codes [n_col][32] of what the codes above leave, in steps of
+ *               scale / Q8_FINE }
+ *   n_block x { u8 flags [n_col]: the block has such a second half }
+ * Blocks whose step is large beside the others of their column carry most of the error: those whose
+ * squared step is at least wide_from times the column's mean are stored twice as wide, the second
+ * half of others is zeros. */
+typedef void quantize_kernel(const float *x, int64_t n_block, float wide_from, uint8_t *to, int n_col,
+                             int col);
 /* y [columns][4] = rows of w times columns of x */
 typedef void dot_kernel(const float *w, int64_t w_stride, const float *x, int64_t x_stride, int64_t n,
                         float *y);
-enum { Q8_TILE = 8, Q8_BLOCK_BYTES = 48 };
+enum {
+    Q8_TILE = 8,
+    Q8_BLOCK_BYTES = 48, /* a column and block, of the first part */
+    Q8_FINE_BYTES = 40,  /* of the second */
+    Q8_COLUMN_BYTES = 96, /* of all, with room */
+    Q8_FINE = 254,
+};
 
 struct q8_slot { uint8_t *data; uint64_t bytes; ag_ref owner; };
 

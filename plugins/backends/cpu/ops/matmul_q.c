@@ -13,30 +13,42 @@ static void dot_block(int8_t code[8][64], const int8_t *x, int first, int end,
             for (int k = 0; k < 4; k++) dot[r] += code[c][4 * r + k] * x[4 * c + k];
 }
 
+/* out += scale * step * dot of a block's codes; parts: scales a block. */
+static void add_dots(int8_t code[8][64], const int8_t *q, const float (*scale)[PACK_ROWS], int parts,
+                     float step, float *out) {
+    for (int part = 0; part < parts; part++) {
+        int32_t dot[PACK_ROWS];
+        dot_block(code, q, part * 8 / parts, (part + 1) * 8 / parts, dot);
+        for (int r = 0; r < PACK_ROWS; r++) out[r] += scale[part][r] * step * (float)dot[r];
+    }
+}
+
 static inline void matmul_q_portable(const struct packed_type *t, const uint8_t *group,
                                      const uint8_t *x, int64_t n_block, float *y, int n_col) {
     uint32_t block_bytes = packed_block_bytes(t);
     const uint8_t *head = group + n_block * block_bytes;
+    const uint8_t *fine = x + n_block * Q8_BLOCK_BYTES * n_col;
+    const uint8_t *flag = fine + n_block * Q8_FINE_BYTES * n_col;
     struct unit_scales s;
     memset(y, 0, (size_t)n_col * PACK_ROWS * sizeof *y);
-    for (int64_t b = 0; b < n_block; b++, x += Q8_BLOCK_BYTES * n_col) {
+    for (int64_t b = 0; b < n_block; b++, flag += n_col) {
         int in_unit = (int)(b % t->unit), parts = t->n_scale;
+        const float(*scale)[PACK_ROWS] = (const float(*)[PACK_ROWS])s.scale + in_unit * parts;
         int8_t code[8][64];
         if (in_unit == 0) t->scales(head + b / t->unit * t->head_bytes, &s);
         packed_codes(t, group + b * block_bytes, code);
         for (int c = 0; c < n_col; c++) {
-            const int8_t *q = (const int8_t *)x + 16 * n_col + 32 * c;
             float d, sum, *out = y + c * PACK_ROWS;
             memcpy(&d, x + 4 * c, sizeof d);
             memcpy(&sum, x + 4 * (n_col + c), sizeof sum);
-            for (int part = 0; part < parts; part++) {
-                int32_t dot[PACK_ROWS];
-                const float *scale = s.scale[in_unit * parts + part];
-                dot_block(code, q, part * 8 / parts, (part + 1) * 8 / parts, dot);
-                for (int r = 0; r < PACK_ROWS; r++) out[r] += scale[r] * d * (float)dot[r];
-            }
+            add_dots(code, (const int8_t *)x + 16 * n_col + 32 * c, scale, parts, d, out);
+            if (flag[c])
+                add_dots(code, (const int8_t *)fine + 8 * n_col + 32 * c, scale, parts,
+                         d * (1.0f / Q8_FINE), out);
             for (int r = 0; r < PACK_ROWS; r++) out[r] += s.min[in_unit][r] * sum;
         }
+        x += Q8_BLOCK_BYTES * n_col;
+        fine += Q8_FINE_BYTES * n_col;
     }
 }
 

@@ -166,33 +166,42 @@ INLINE __m256i dot4(weights_t w, int c, int h, const uint8_t *q, bool eight) {
     return sum;
 }
 
-/* One block of one column, 8 rows. */
-INLINE __m256 column8(weights_t w, int h, __m256 first, __m256 second, __m256 min,
-                      const uint8_t *x, int n_col, int c, struct kind k, __m256 acc) {
-    const uint8_t *q = x + 16 * n_col + 32 * c;
-    bool eight = k.shift == 7, less = k.shift && !eight;
+/* Whole-number dots of one block and column by scales, 8 rows; less: sums of 16 codes, negative. */
+INLINE __m256 dot(weights_t w, int h, __m256 first, __m256 second, const uint8_t *q,
+                  const uint8_t *less, int n_col, struct kind k) {
+    bool eight = k.shift == 7;
     __m256i a = dot4(w, 0, h, q, eight), b = dot4(w, 4, h, q, eight);
-    if (less) {
-        a = _mm256_add_epi32(a, _mm256_slli_epi32(broadcast_i32(x + 4 * (2 * n_col + c)), k.shift));
-        b = _mm256_add_epi32(b, _mm256_slli_epi32(broadcast_i32(x + 4 * (3 * n_col + c)), k.shift));
+    if (k.shift && !eight) {
+        a = _mm256_add_epi32(a, _mm256_slli_epi32(broadcast_i32(less), k.shift));
+        b = _mm256_add_epi32(b, _mm256_slli_epi32(broadcast_i32(less + 4 * n_col), k.shift));
     }
-    __m256 d = broadcast_f32(x + 4 * c), t;
-    if (k.split) {
-        t = _mm256_mul_ps(_mm256_cvtepi32_ps(a), first);
-        t = _mm256_fmadd_ps(_mm256_cvtepi32_ps(b), second, t);
-    } else {
-        t = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(a, b)), first);
-    }
-    acc = _mm256_fmadd_ps(t, d, acc);
-    if (k.min) acc = _mm256_fmadd_ps(min, broadcast_f32(x + 4 * (n_col + c)), acc);
-    return acc;
+    if (!k.split) return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(a, b)), first);
+    __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(a), first);
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(b), second, t);
+}
+
+INLINE f32x16 dots(weights_t w, const struct scales *s, const uint8_t *q, const uint8_t *less,
+                   int n_col, struct kind k) {
+    return (f32x16){ dot(w, 0, s->first.lo, s->second.lo, q, less, n_col, k),
+                     dot(w, 1, s->first.hi, s->second.hi, q, less, n_col, k) };
+}
+INLINE acc_t add_times(f32x16 a, __m256 b, acc_t acc) {
+    return (acc_t){ _mm256_fmadd_ps(a.lo, b, acc.lo), _mm256_fmadd_ps(a.hi, b, acc.hi) };
 }
 
 INLINE acc_t column(weights_t w, const struct scales *s, const uint8_t *x, int n_col, int c,
                     struct kind k, acc_t acc) {
-    acc.lo = column8(w, 0, s->first.lo, s->second.lo, s->min.lo, x, n_col, c, k, acc.lo);
-    acc.hi = column8(w, 1, s->first.hi, s->second.hi, s->min.hi, x, n_col, c, k, acc.hi);
+    f32x16 t = dots(w, s, x + 16 * n_col + 32 * c, x + 4 * (2 * n_col + c), n_col, k);
+    acc = add_times(t, broadcast_f32(x + 4 * c), acc);
+    if (k.min) acc = add_times(s->min, broadcast_f32(x + 4 * (n_col + c)), acc);
     return acc;
+}
+
+INLINE acc_t column_fine(weights_t w, const struct scales *s, const uint8_t *x, const uint8_t *fine,
+                         int n_col, int c, struct kind k, acc_t acc) {
+    f32x16 t = dots(w, s, fine + 8 * n_col + 32 * c, fine + 4 * c, n_col, k);
+    __m256 step = _mm256_mul_ps(broadcast_f32(x + 4 * c), _mm256_set1_ps(1.0f / Q8_FINE));
+    return add_times(t, step, acc);
 }
 
 #define TILE(type, n)                                                                             \

@@ -132,30 +132,36 @@ INLINE __m512i broadcast_i32(const uint8_t *p) {
  * two scales a block. */
 struct kind { int unit, shift, min, split; };
 
-/* One block of one column. */
-INLINE __m512 column(const __m512i w[8], const struct scales *s, const uint8_t *x, int n_col, int c,
-                     struct kind k, __m512 acc) {
-    const uint8_t *q = x + 16 * n_col + 32 * c;
+/* Whole-number dots of one block and column by scales; less: sums of 16 codes, negative. */
+INLINE __m512 dot(const __m512i w[8], const struct scales *s, const uint8_t *q, const uint8_t *less,
+                  int n_col, struct kind k) {
     __m512i a = _mm512_setzero_si512(), b = a;
     if (k.shift) {
-        a = _mm512_slli_epi32(broadcast_i32(x + 4 * (2 * n_col + c)), (unsigned)k.shift);
-        b = _mm512_slli_epi32(broadcast_i32(x + 4 * (3 * n_col + c)), (unsigned)k.shift);
+        a = _mm512_slli_epi32(broadcast_i32(less), (unsigned)k.shift);
+        b = _mm512_slli_epi32(broadcast_i32(less + 4 * n_col), (unsigned)k.shift);
     }
     for (int i = 0; i < 4; i++) {
         a = _mm512_dpbusd_epi32(a, w[i], broadcast_i32(q + 4 * i));
         b = _mm512_dpbusd_epi32(b, w[i + 4], broadcast_i32(q + 16 + 4 * i));
     }
-    __m512 d = broadcast_f32(x + 4 * c);
-    if (k.split) {
-        __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(a), s->first);
-        t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(b), s->second, t);
-        acc = _mm512_fmadd_ps(t, d, acc);
-    } else {
-        __m512 t = _mm512_cvtepi32_ps(_mm512_add_epi32(a, b));
-        acc = _mm512_fmadd_ps(_mm512_mul_ps(t, s->first), d, acc);
-    }
+    if (!k.split) return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(a, b)), s->first);
+    __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(a), s->first);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(b), s->second, t);
+}
+
+INLINE __m512 column(const __m512i w[8], const struct scales *s, const uint8_t *x, int n_col, int c,
+                     struct kind k, __m512 acc) {
+    __m512 t = dot(w, s, x + 16 * n_col + 32 * c, x + 4 * (2 * n_col + c), n_col, k);
+    acc = _mm512_fmadd_ps(t, broadcast_f32(x + 4 * c), acc);
     if (k.min) acc = _mm512_fmadd_ps(s->min, broadcast_f32(x + 4 * (n_col + c)), acc);
     return acc;
+}
+
+INLINE __m512 column_fine(const __m512i w[8], const struct scales *s, const uint8_t *x,
+                          const uint8_t *fine, int n_col, int c, struct kind k, __m512 acc) {
+    __m512 t = dot(w, s, fine + 8 * n_col + 32 * c, fine + 4 * c, n_col, k);
+    __m512 step = _mm512_mul_ps(broadcast_f32(x + 4 * c), _mm512_set1_ps(1.0f / Q8_FINE));
+    return _mm512_fmadd_ps(t, step, acc);
 }
 
 typedef __m512 acc_t;

@@ -7,6 +7,8 @@ enum { AHEAD = 12288 }; /* bytes; measured */
 INLINE void tile(const uint8_t *group, const uint8_t *x, int64_t n_block, float *y, const int n_col) {
     const struct kind kind = KIND;
     const uint8_t *at = group + n_block * PAYLOAD;
+    const uint8_t *fine = x + n_block * Q8_BLOCK_BYTES * n_col;
+    const uint8_t *flag = fine + n_block * Q8_FINE_BYTES * n_col;
     acc_t acc[8];
     HEAD_T h;
     for (int c = 0; c < n_col; c++) acc[c] = acc_zero();
@@ -20,6 +22,13 @@ INLINE void tile(const uint8_t *group, const uint8_t *x, int64_t n_block, float 
             unpack(group, w);
             struct scales s = scales(&h, b);
             for (int c = 0; c < n_col; c++) acc[c] = column(w, &s, x, n_col, c, kind, acc[c]);
+            uint64_t wide = 0;
+            memcpy(&wide, flag, (size_t)n_col);
+            if (wide)
+                for (int c = 0; c < n_col; c++)
+                    acc[c] = column_fine(w, &s, x, fine, n_col, c, kind, acc[c]);
+            fine += Q8_FINE_BYTES * n_col;
+            flag += n_col;
         }
     }
     for (int c = 0; c < n_col; c++) acc_store(y + 16 * c, acc[c]);
