@@ -44,11 +44,16 @@ bool span_is(const struct span *s, int event) {
 
 int span_text(const struct span *s, struct str *out) {
     struct jsonpull j;
-    str_clear(out);
+    out->n = 0;
     int is = first_event(s, &j) == PULL_STRING;
     if (is) str_add(out, j.text, j.n);
+    out->failed |= j.unescaped.failed;
     pull_finish(&j);
     return is && !out->failed;
+}
+
+int span_check(int rc, const struct str *text) {
+    return text->failed ? fail(AG_ENOMEM, "tokenizer: out of memory") : rc;
 }
 
 bool span_bool(const struct span *s, bool otherwise) {

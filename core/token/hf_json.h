@@ -13,8 +13,10 @@ struct member { const char *name; struct span *to; };
 /* Notes where members of an object lie; others are passed over. */
 int span_members(const struct span *object, const struct member *m, size_t n);
 bool span_is(const struct span *, int event);
-/* A string, unescaped: 1 and the text; 0 = something else. The text is 0-terminated. */
+/* A string, unescaped: 1 and the text; 0 = something else. The text is 0-terminated. Without memory it
+ * is 0 too and out->failed stays set: who owns the text asks span_check() in the end. */
 int span_text(const struct span *, struct str *out);
+int span_check(int rc, const struct str *); /* rc, or AG_ENOMEM if the text failed */
 bool span_bool(const struct span *, bool otherwise);
 bool span_int(const struct span *, int64_t *out);
 uint64_t span_count(const struct span *array); /* at most that many items */

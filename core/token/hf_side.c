@@ -38,23 +38,29 @@ static int read_role(const struct ag_format *format, ag_file *file, uint32_t rol
     return path ? read_file(path, out) : AG_OK;
 }
 
-/* "text" or {"content": "text"} as a token id; -1 when it is absent or no token. */
-static int32_t token_of(const struct tokenizer *t, const struct span *s) {
+/* The token id of "text" or {"content": "text"}; it is left alone when there is no such token. */
+static int token_of(const struct tokenizer *t, const struct span *s, int32_t *id) {
     struct str text = { 0 };
     struct span content = { 0 };
     struct member m[] = { { "content", &content } };
-    int32_t id = -1;
-    if (span_text(s, &text) == 1 || (span_is(s, PULL_OBJECT) && span_members(s, m, 1) == AG_OK &&
-                                     span_text(&content, &text) == 1))
-        id = tokenizer_find(t, str_text(&text), text.n);
+    int rc = AG_OK;
+    bool is = span_text(s, &text) == 1;
+    if (!is && span_is(s, PULL_OBJECT)) {
+        rc = span_members(s, m, 1);
+        is = rc == AG_OK && span_text(&content, &text) == 1;
+    }
+    int32_t found = is ? tokenizer_find(t, str_text(&text), text.n) : -1;
+    if (found >= 0) *id = found;
+    rc = span_check(rc, &text);
     str_free(&text);
-    return id;
+    return rc;
 }
 
 /* The chat template: a text, or a list of named ones of which "default" (else the first) counts. */
 static int read_template(struct tokenizer *t, const struct span *s) {
     if (!s->n || span_is(s, PULL_NULL)) return AG_OK;
     if (span_text(s, &t->template) == 1) return t->has_template = true, AG_OK;
+    if (t->template.failed) return span_check(AG_OK, &t->template);
     struct span_walk w;
     struct span item;
     struct str name = { 0 };
@@ -67,6 +73,7 @@ static int read_template(struct tokenizer *t, const struct span *s) {
         if (is_default || !t->has_template) t->has_template |= span_text(&text, &t->template) == 1;
     }
     span_walk_finish(&w);
+    rc = span_check(span_check(rc, &name), &t->template);
     str_free(&name);
     return rc;
 }
@@ -79,10 +86,10 @@ static int read_config(struct tokenizer *t, const struct str *file) {
                           { "add_eos_token", &add_eos }, { "chat_template", &template } };
     int rc = span_members(&all, m, sizeof m / sizeof *m);
     if (rc < 0) return rc;
-    int32_t b = token_of(t, &bos), e = token_of(t, &eos);
     /* What the post processor adds is what it says. */
-    if (b >= 0 && !(t->add_bos && t->bos >= 0)) t->bos = b;
-    if (e >= 0 && !(t->add_eos && t->eos >= 0)) t->eos = e;
+    if (!(t->add_bos && t->bos >= 0)) rc = token_of(t, &bos, &t->bos);
+    if (rc == AG_OK && !(t->add_eos && t->eos >= 0)) rc = token_of(t, &eos, &t->eos);
+    if (rc < 0) return rc;
     t->add_bos = span_bool(&add_bos, t->add_bos);
     t->add_eos = span_bool(&add_eos, t->add_eos);
     return t->has_template ? AG_OK : read_template(t, &template);
@@ -94,9 +101,9 @@ static int read_map(struct tokenizer *t, const struct str *file) {
     struct member m[] = { { "bos_token", &bos }, { "eos_token", &eos } };
     int rc = span_members(&all, m, 2);
     if (rc < 0) return rc;
-    if (t->bos < 0) t->bos = token_of(t, &bos);
-    if (t->eos < 0) t->eos = token_of(t, &eos);
-    return AG_OK;
+    if (t->bos < 0) rc = token_of(t, &bos, &t->bos);
+    if (rc == AG_OK && t->eos < 0) rc = token_of(t, &eos, &t->eos);
+    return rc;
 }
 
 /* A number or a list of them. */

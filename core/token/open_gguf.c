@@ -168,6 +168,7 @@ static int read_merges(const struct reader *r, struct tokenizer *t) {
                         (unsigned long long)k);
         size_t left = (size_t)(space - s);
         useless += !vocab_merge(t, s, left, space + 1, n - left - 1, (uint32_t)k);
+        if (t->scratch.failed) return fail(AG_ENOMEM, "tokenizer: out of memory");
     }
     if (useless)
         log_line(AG_LOG_WARN, "tokenizer: %llu of %llu merges name pieces the vocabulary lacks; they "

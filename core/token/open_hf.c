@@ -167,6 +167,7 @@ static int steps(struct hf *h, const struct span *s, const char *list, step_fn f
             rc = steps(h, &item, list, fn, nest + 1);
         span_walk_finish(&w);
     }
+    rc = span_check(span_check(rc, &name), &tmp);
     str_free(&name);
     str_free(&tmp);
     return rc;
@@ -196,12 +197,13 @@ static int read_model(struct hf *h, const struct span *model) {
         rc = refuse("model: affix", &name);
     if (rc == AG_OK && dropout.n && !span_is(&dropout, PULL_NULL))
         rc = fail(AG_ENOTSUP, "tokenizer.json: model: dropout is not supported");
+    rc = span_check(rc, &name);
     str_free(&name);
     h->byte_fallback = span_bool(&fallback, false);
     h->t->fuse_unknown = span_bool(&fuse, false);
     h->t->ignore_merges = span_bool(&whole, false);
     h->has_unknown = span_text(&unknown, &h->unknown) == 1;
-    return rc;
+    return span_check(rc, &h->unknown);
 }
 
 static int read_vocab(struct hf *h) {
@@ -250,6 +252,7 @@ static int read_added(struct hf *h) {
         if (rc == AG_OK) h->added[h->n_added++] = a;
     }
     span_walk_finish(&w);
+    rc = span_check(rc, &text);
     str_free(&text);
     return rc;
 }
@@ -271,10 +274,8 @@ static int fill_vocab(struct hf *h) {
         const struct entry *e = &h->entry[i];
         const char *s = entry_text(h, e);
         bool unknown = h->has_unknown && e->n == h->unknown.n && !memcmp(s, h->unknown.p, e->n);
-        uint8_t type = unknown                                    ? TOKEN_UNKNOWN
-                       : h->byte_fallback && is_byte_text(s, e->n) ? TOKEN_BYTE
-                                                                  : TOKEN_NORMAL;
-        rc = vocab_set(t, (uint32_t)e->id, s, e->n, type);
+        bool byte = h->byte_fallback && is_byte_text(s, e->n);
+        rc = vocab_set(t, (uint32_t)e->id, s, e->n, byte ? TOKEN_BYTE : TOKEN_NORMAL);
         if (unknown) t->unknown = (int32_t)e->id;
     }
     for (size_t i = 0; i < h->n_added && rc == AG_OK; i++) {
@@ -287,6 +288,7 @@ static int fill_vocab(struct hf *h) {
 
 static int add_merge(struct hf *h, const char *l, size_t n_l, const char *r, size_t n_r, uint32_t k) {
     if (vocab_merge(h->t, l, n_l, r, n_r, k)) return AG_OK;
+    if (h->t->scratch.failed) return fail(AG_ENOMEM, "tokenizer.json: out of memory");
     return fail(AG_EFORMAT, "tokenizer.json: merge %u: \"%.*s\" + \"%.*s\": a piece is not in the "
                 "vocabulary", k, (int)(n_l > 40 ? 40 : n_l), l, (int)(n_r > 40 ? 40 : n_r), r);
 }
@@ -304,6 +306,7 @@ static int read_merge(struct hf *h, struct jsonpull *j, int ev, struct str *left
     if ((rc = pull_expect(j, PULL_STRING, "a piece of a merge")) < 0) return rc;
     str_clear(left);
     str_add(left, j->text, j->n);
+    if (left->failed) return fail(AG_ENOMEM, "tokenizer.json: out of memory");
     if ((rc = pull_expect(j, PULL_STRING, "a piece of a merge")) < 0) return rc;
     if ((rc = add_merge(h, str_text(left), left->n, j->text, j->n, k)) < 0) return rc;
     return pull_expect(j, PULL_ARRAY_END, "a merge of two pieces");

@@ -121,7 +121,7 @@ int vocab_set(struct tokenizer *t, uint32_t id, const char *text, size_t n, uint
         add_piece(t, &t->pool, text, n);
     }
     if (t->pool.failed || t->pool.n > UINT32_MAX)
-        return fail(AG_ENOMEM, "tokenizer: no room for the token texts");
+        return fail(AG_ENOMEM, "tokenizer: out of memory for the token texts");
     k->at = (uint32_t)at;
     k->n = (uint32_t)(t->pool.n - at);
     k->type = type;

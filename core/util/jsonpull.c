@@ -117,6 +117,7 @@ static int string(struct jsonpull *j) {
             str_add(&j->unescaped, from, (size_t)(j->p - from));
             j->p++;
             if (escape(j) < 0) return AG_EFORMAT;
+            if (j->unescaped.failed) return fail(AG_ENOMEM, "JSON: out of memory");
             from = j->p;
         } else if (c < 0x20) {
             return bad(j, "control character in a string");
