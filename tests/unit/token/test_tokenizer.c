@@ -124,7 +124,7 @@ static void fill_bpe(struct ag_file *f, const char *const *tokens, const int32_t
 }
 
 static void test_bpe(void) {
-    static const char *const tokens[] = { "a", "b", "c", "ab", "abc", "bc", "\xc4\xa0", "\xc4\xa0" "ab",
+    static const char *const tokens[] = { "a", "b", "c", "ab", "abc", "bc", "\xc4\xa0", "\304\240ab",
                                           "cab", "\xc3\x83", "\xc2\xa9", "<x>", "<y>", "pad" };
     static const int32_t type[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5 };
     static const char *const merges[] = { "b c", "a b", "ab c" };
