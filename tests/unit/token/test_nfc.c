@@ -14,7 +14,7 @@ static unsigned long bad;
 
 static void compare(const char *s, size_t n) {
     char out[3 * 512];
-    size_t n_out;
+    size_t n_out = 0;
     utf8proc_uint8_t *want = NULL;
     CU_ASSERT_FATAL(n * NFC_GROWTH <= sizeof out);
     utf8proc_ssize_t k = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &want,
