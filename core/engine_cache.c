@@ -54,7 +54,7 @@ int engine_make_cache(struct engine *e, const struct engine_options *o) {
             return fail(AG_EINVAL, "a cache of %u pages of %llu bytes is too large", b->n_page,
                         (unsigned long long)b->kv.page_bytes);
         if ((err = e->backend->alloc(e->device, bytes, AG_BUFFER_DEVICE, AG_BUFFER_HUGE, &e->state_buffer[i])) < 0)
-            return fail_prefix(err, "KV cache of %d tokens", e->cls.max_ctx);
+            return fail_prefix(err, "KV cache of %d tokens (a smaller --ctx-size or --kv-type q8_0 needs less)", e->cls.max_ctx);
         b->at = (struct ag_binding){ e->state_buffer[i], 0, bytes };
         e->kv_bytes += bytes;
     }

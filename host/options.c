@@ -67,7 +67,11 @@ static bool whole_number(const char *text, long long *out) {
 static int set_int(struct parser *p, const struct option_row *row, const char *text, int64_t *to) {
     long long v;
     if (row->kind == OPTION_CTX && !strcasecmp(text, "auto")) return *to = OPTION_AUTO, 0;
-    if (!whole_number(text, &v) || (double)v < row->lo || (double)v > row->hi)
+    bool whole = whole_number(text, &v);
+    size_t digits = strspn(text, "0123456789");
+    if ((whole && (double)v > row->hi) || (!whole && digits && !text[digits]))
+        return usage(p, "option --%s: want at most %.10g, got '%.100s'", row->name, row->hi, text);
+    if (!whole || (double)v < row->lo)
         return bad_value(p, row, text, row->kind == OPTION_CTX ? "'auto' or a whole number"
                                                                : "a whole number", true);
     *to = v;

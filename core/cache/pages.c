@@ -22,7 +22,7 @@ int page_pool_init(struct page_pool *p, uint32_t kind, int32_t window, int32_t p
     }
     int64_t n = each * n_seq;
     if (n < 1 || n > INT32_MAX / page_tokens)
-        return fail(AG_EINVAL, "a cache of %d sequences of %d tokens is too large", n_seq, ctx);
+        return fail(AG_EINVAL, "a cache of %d sequences of %d tokens is too large; give a smaller --ctx-size", n_seq, ctx);
     p->free_page = malloc((size_t)n * sizeof *p->free_page);
     if (!p->free_page) return fail(AG_ENOMEM, "out of memory");
     p->n_page = p->n_free = (int32_t)n;

@@ -12,7 +12,8 @@ REFUSED = [
     (["--seed", "-4", "m"], "--seed"), (["--seed", "18446744073709551616", "m"], "--seed"),
     (["--ctx-size", "lots", "m"], "auto"), (["--kv-type", "q4", "m"], "q8_0"),
     (["--color", "pink", "m"], "auto|always|never"), (["--quiet=yes", "m"], "--quiet"),
-    (["--threads", "0", "m"], "--threads"), (["-qZ", "m"], "-Z"), (["--stop", "", "m"], "--stop"),
+    (["--threads", "0", "m"], "--threads"), (["-qZ", "m"], "-Z"), (["--threads", "513", "m"], "at most 512"),
+    (["-n", "2147483648", "m"], "at most 2147483647"), (["-n", "99999999999999999999", "m"], "at most 2147483647"), (["--stop", "", "m"], "--stop"),
 ]
 
 
