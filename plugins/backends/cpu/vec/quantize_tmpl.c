@@ -18,17 +18,16 @@ static inline float block_top(const float *x) {
 /* Codes and sums of one block; v, 32 numbers, becomes what is left. */
 static inline void codes(vf *v, float step, float inv, int8_t *q, int32_t sum[2]) {
     const vf magic = vf_set1(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    int32_t code[32];
-    for (int i = 0; i < 32 / VL; i++) {
-        vf r = vf_fma(v[i], vf_set1(inv), magic) - magic;
-        vi n = __builtin_convertvector(r, vi);
-        v[i] = vf_fma(r, vf_set1(-step), v[i]);
-        memcpy(code + i * VL, &n, sizeof n);
-    }
-    sum[0] = sum[1] = 0;
-    for (int i = 0; i < 32; i++) {
-        q[i] = (int8_t)code[i];
-        sum[i / 16] += code[i];
+    for (int half = 0; half < 2; half++) {
+        vi total = { 0 };
+        for (int i = half * 16 / VL; i < (half + 1) * 16 / VL; i++) {
+            vf r = vf_fma(v[i], vf_set1(inv), magic) - magic;
+            vi n = __builtin_convertvector(r, vi);
+            v[i] = vf_fma(r, vf_set1(-step), v[i]);
+            vi_store_i8(q + i * VL, n);
+            total += n;
+        }
+        sum[half] = vi_sum(total);
     }
 }
 

@@ -46,6 +46,24 @@ static inline vf vf_keep(uint32_t bits, vf v, vf w) {
     return _mm256_blendv_ps(w, v, _mm256_castsi256_ps(_mm256_cmpeq_epi32(m, lane)));
 }
 
+static inline float vf_hmax(vf v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
+}
+/* Lanes in -128 .. 127. */
+static inline void vi_store_i8(int8_t *p, vi v) {
+    __m256i w = (__m256i)v;
+    __m128i s = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(s, s));
+}
+static inline int32_t vi_sum(vi v) {
+    __m256i w = (__m256i)v;
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
 #include "simd_common.h"
 
 #endif

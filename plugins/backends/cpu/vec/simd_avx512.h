@@ -44,6 +44,17 @@ static inline vf vf_keep(uint32_t bits, vf v, vf w) {
     return _mm512_mask_blend_ps((__mmask16)bits, w, v);
 }
 
+static inline float vf_hmax(vf v) {
+    return _mm512_reduce_max_ps(v);
+}
+/* Lanes in -128 .. 127. */
+static inline void vi_store_i8(int8_t *p, vi v) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+}
+static inline int32_t vi_sum(vi v) {
+    return _mm512_reduce_add_epi32((__m512i)v);
+}
+
 #include "simd_common.h"
 
 #endif

@@ -3,7 +3,8 @@
  *
  * Included at the end of each simd_<isa>.h, which has defined: VL (lanes), vf and vi (GNU vector
  * types of VL f32 / i32), vf_load, vf_store, vf_fma, vf_max, vf_min, vf_load_f16, vf_load_i8,
- * vf_store_f16, vf_keep. Templates in this folder are compiled once per instruction set, with the
+ * vf_store_f16, vf_keep, vf_hmax, vi_store_i8,
+ * vi_sum. Templates in this folder are compiled once per instruction set, with the
  * header named by SIMD_H and the suffix of their symbols by ISA. */
 #ifndef VEC_SIMD_COMMON_H
 #define VEC_SIMD_COMMON_H
@@ -33,14 +34,6 @@ static inline float vf_sum(vf v) {
         for (int i = 0; i < n; i++) x[i] += x[i + n];
     return x[0];
 }
-static inline float vf_hmax(vf v) {
-    float x[VL], m;
-    vf_store(x, v);
-    m = x[0];
-    for (int i = 1; i < VL; i++) m = x[i] > m ? x[i] : m;
-    return m;
-}
-
 /* e^x for x in [-87.3, 88.3], beyond that the value at the border. Cephes' expf: about 1 ulp. */
 static inline vf vf_exp_clamped(vf x) {
     const vf magic = vf_set1(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */

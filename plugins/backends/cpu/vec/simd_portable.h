@@ -53,6 +53,19 @@ static inline vf vf_keep(uint32_t bits, vf v, vf w) {
     return (vf)((m & (vi)v) | (~m & (vi)w));
 }
 
+static inline float vf_hmax(vf v) {
+    float m = v[0];
+    for (int i = 1; i < VL; i++) m = v[i] > m ? v[i] : m;
+    return m;
+}
+/* Lanes in -128 .. 127. */
+static inline void vi_store_i8(int8_t *p, vi v) {
+    for (int i = 0; i < VL; i++) p[i] = (int8_t)v[i];
+}
+static inline int32_t vi_sum(vi v) {
+    return v[0] + v[1] + v[2] + v[3];
+}
+
 #include "simd_common.h"
 
 #endif
