@@ -247,7 +247,7 @@ class Suite:
         with open(name, "wb") as f:
             f.write(text.encode())
         plugins = [x for p in self.args.plugin for x in ("--plugin", p)]
-        r = subprocess.run([self.args.agave, "eval", "--quiet", "--exact", "--backend", self.args.backend,
+        r = subprocess.run([*self.agave, "eval", "--quiet", "--exact", "--backend", self.args.backend,
                             "--text", name, "--top", "5", "--out", self.out, *plugins, path],
                            capture_output=True, text=True, timeout=60)
         os.unlink(name)
