@@ -173,10 +173,10 @@ static int no_model(struct registry *r, const char *arch) {
     return err;
 }
 
-/* Those that name the architecture in their note, the surest match first. */
-int engine_pick_model(struct registry *r, struct modelfile *mf, struct plugin **out) {
+/* Asks the plugins whose notes hold the word: the surest match, or the text of the one that refuses. */
+static int ask_models(struct registry *r, struct modelfile *mf, const char *key, struct plugin **out) {
     char what[160];
-    snprintf(what, sizeof what, "arch=%s", mf->arch);
+    snprintf(what, sizeof what, "%s=%s", key, mf->arch);
     int best = 0, refused = 0;
     for (struct plugin *p = NULL; (p = registry_provider(r, AG_KIND_MODEL, what, p));) {
         int err = registry_load(r, p);
@@ -185,6 +185,12 @@ int engine_pick_model(struct registry *r, struct modelfile *mf, struct plugin **
         if (score < 0) refused = fail_prefix(score, "model %s", p->name);
         if (score > best) best = score, *out = p;
     }
-    if (best > 0) return AG_OK;
-    return refused < 0 ? refused : no_model(r, mf->arch);
+    return best > 0 ? best : refused;
+}
+
+/* Those that read the architecture; else those that know it as a relative they refuse by name. */
+int engine_pick_model(struct registry *r, struct modelfile *mf, struct plugin **out) {
+    int score = ask_models(r, mf, "arch", out);
+    if (score == 0) score = ask_models(r, mf, "relative", out);
+    return score > 0 ? AG_OK : score < 0 ? score : no_model(r, mf->arch);
 }

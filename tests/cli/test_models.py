@@ -57,6 +57,8 @@ def test_unknown_architecture(cli):
     name = whole.index(b"gemma3", at)
     path = cli.file("other.gguf", whole[:name] + b"nosuch" + whole[name + 6:])
     cli.fails(path, "hi", names=["nosuch", "model_nosuch.so"])
+    path = cli.file("relative.gguf", whole[:name] + b"gemma2" + whole[name + 6:])
+    cli.fails(path, "hi", names=["gemma2 model, which computes differently"])
 
 
 def test_directories(cli):

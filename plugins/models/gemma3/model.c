@@ -11,7 +11,7 @@ const struct ag_host *gemma3_host;
 
 static int match(const struct ag_meta *m) {
     static const char *const relative[] = { "gemma", "gemma2", "gemma3n", "gemma3n_text",
-                                            "gemma-embedding", "gemma4", "gemma4_text" };
+                                            "gemma-embedding" };
     if (strcmp(m->arch, "gemma3") == 0 || strcmp(m->arch, "gemma3_text") == 0) return 100;
     for (size_t i = 0; i < sizeof relative / sizeof *relative; i++)
         if (strcmp(m->arch, relative[i]) == 0)
@@ -205,4 +205,5 @@ static int init(const struct ag_host *host) {
     return AG_OK;
 }
 
-AG_PLUGIN(MODEL, "gemma3", "1.0", "MIT", "arch=gemma3 arch=gemma3_text", &model, .init = init);
+AG_PLUGIN(MODEL, "gemma3", "1.0", "MIT", "arch=gemma3 arch=gemma3_text relative=gemma relative=gemma2 relative=gemma3n "
+          "relative=gemma3n_text relative=gemma-embedding", &model, .init = init);
