@@ -3,6 +3,7 @@
 """The rules of the house, checked. house.py RULE SOURCE_ROOT [FILES...]
 
 includes  who may include whom; prints the graph
+docs      pages and files that the documents name are there
 text      licence lines, lengths of files and functions, words that must not stay, getenv
 symbols   FILES are plugins, then "--", then host libraries: one exported symbol, nothing of ours wanted
 state     FILES are libraries and plugins: no mutable file-scope state but what ALLOWED_STATE names
@@ -189,6 +190,19 @@ def rule_text(root, _files):
     return bad
 
 
+def rule_docs(root, _files):
+    bad = []
+    pages = [n for n in sorted(os.listdir(root)) if n.endswith(".md")]
+    pages += [p for p in walk(root, ("docs",)) if p.endswith(".md")]
+    named = re.compile(r"`((?:core|plugins|host|tests|tools|docs|subprojects)/[\w./-]*\w\.(?:md|c|h|py|def|ini))`")
+    for page in pages:
+        for name in named.findall(read(root, page)):
+            if "NAME" not in name and not os.path.exists(os.path.join(root, name)):
+                bad.append(f"{page}: {name} is not there")
+    print(f"{len(pages)} pages")
+    return bad
+
+
 def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -247,7 +261,7 @@ def rule_state(_root, files):
 
 
 def main():
-    rules = {"includes": rule_includes, "text": rule_text, "symbols": rule_symbols, "state": rule_state}
+    rules = {"includes": rule_includes, "docs": rule_docs, "text": rule_text, "symbols": rule_symbols, "state": rule_state}
     bad = rules[sys.argv[1]](sys.argv[2], sys.argv[3:])
     for line in bad:
         print(line, file=sys.stderr)
