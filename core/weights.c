@@ -87,7 +87,7 @@ static int transformed(struct weight *e, const char *what) {
             e->dtype = AG_F32;
             break;
         case AG_TRANSFORM_ROWS:
-            if (t->a < 0 || t->b < 1 || t->a > e->dim[1] - t->b)
+            if (t->a < 0 || t->b < 1 || t->a > e->dim[1] - t->b || e->dim[2] != 1)
                 return fail(AG_EFORMAT, "%s: want at least %lld rows, file has %lld", what,
                             (long long)(t->a + t->b), (long long)e->dim[1]);
             e->dim[1] = t->b;
