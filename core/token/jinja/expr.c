@@ -195,7 +195,7 @@ int parse_filters(struct parser *p, struct node *of, bool inline_first, struct n
     const struct token *t;
     *out = of;
     while (rc == AG_OK && (inline_first || tok_is_op(tok(p), '|'))) {
-        struct node *f;
+        struct node *f = NULL;
         if (!inline_first) p->at++;
         inline_first = false;
         rc = want_name(p, &t);
@@ -232,7 +232,7 @@ static int test_of(struct parser *p, struct node **node) {
     const struct token *is = tok(p), *t;
     p->at++;
     bool negated = skip_name(p, "not");
-    struct node *test;
+    struct node *test = NULL;
     int rc = want_name(p, &t);
     if (rc == AG_OK) rc = new_node(p, N_TEST, is, &test);
     if (rc < 0) return rc;

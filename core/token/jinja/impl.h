@@ -57,8 +57,6 @@ struct nodes { struct node **at; uint32_t n, cap; };
 struct arg { const char *name; size_t n_name; struct node *value; uint8_t star; }; /* star: 0, 1, 2 */
 struct args { struct arg *at; uint32_t n, cap; };
 
-enum { NO_NAME = UINT32_MAX };
-
 struct node {
     uint8_t kind;
     bool flag;            /* SET: namespace target (name.attr); MACRO: takes extra arguments */

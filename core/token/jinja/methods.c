@@ -9,6 +9,8 @@ typedef int method_fn(struct ctx *, const struct value *self, const struct call 
 struct entry { const char *name; method_fn *fn; uint8_t min, max; };
 
 static int want_text(struct ctx *c, const struct value *v, const struct jstr **out) {
+    static const struct jstr none = { .p = "" };
+    *out = &none;
     if (v->type == V_UNDEFINED) return undefined_fail(c, v);
     if (!is_str(v)) return jfail(c, AG_EINVAL, "want a string, found %s", type_name(v));
     return *out = v->s, AG_OK;

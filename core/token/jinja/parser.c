@@ -65,7 +65,6 @@ struct node *node_new(struct parser *p, int kind, const struct token *at) {
     n->kind = (uint8_t)kind;
     n->line = at->line;
     n->col = at->col;
-    n->name = NO_NAME;
     return n;
 }
 

@@ -207,7 +207,7 @@ int str_case(struct ctx *c, const struct jstr *s, int how, struct value *out) {
     bool word = false; /* inside a word */
     int rc = spend(c, s->n / 16);
     for (size_t i = 0; rc == AG_OK && i < s->n && b.rc == AG_OK; i += len) {
-        uint32_t cp;
+        uint32_t cp = 0;
         unsigned cls = utf8_class(s->p + i, s->n - i, &len);
         bool literal = str_literal_at(s, i, &cursor);
         bool letter = cls & (CLASS_UPPER | CLASS_LOWER);
