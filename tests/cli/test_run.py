@@ -59,6 +59,18 @@ def test_sampling(cli):
     equal(cli.answer("-q", "--raw", "-n", "16", "-t", "2", "--top-k", "1", cli.gemma, PROMPT), greedy, "top-k 1")
 
 
+def test_unused_tokens_are_not_drawn(cli):
+    with open(cli.gemma, "rb") as f:
+        whole = bytearray(f.read())
+    drawn = [int(x.split()[1]) for x in cli.run("-qd", "--raw", "-n", "1", cli.gemma, PROMPT)[1].splitlines()
+             if x.startswith("token ")]
+    key = b"tokenizer.ggml.token_type"
+    first = whole.index(key) + len(key) + 4 + 4 + 8  # type of the value, of its elements, their number
+    whole[first + 4 * drawn[0]:first + 4 * drawn[0] + 4] = (5).to_bytes(4, "little")  # unused
+    said = cli.run("-qd", "--raw", "-n", "1", cli.file("unused.gguf", whole), PROMPT)[1]
+    need("token " in said and f"token {drawn[0]}\n" not in said, f"token {drawn} is unused and was drawn: {said}")
+
+
 def test_stop(cli):
     whole = json.loads(cli.answer("--json", "--raw", "-n", "40", cli.gemma, PROMPT))["output"]
     stop = whole[len(whole) // 2:][:3]

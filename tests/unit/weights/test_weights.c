@@ -160,8 +160,9 @@ static void test_shapes(void) {
     weights_free(w);
 }
 
-/* The file is cut off between its opening and the loading: an error, no signal. */
-static void test_file_became_shorter(void) {
+/* The file is cut off, before or inside of a tensor, between its opening and the loading: an error, no
+ * signal. */
+static void shorten(bool inside) {
     char path[] = "/tmp/agave-weights-XXXXXX";
     int fd = mkstemp(path);
     CU_ASSERT_FATAL(fd >= 0);
@@ -173,13 +174,21 @@ static void test_file_became_shorter(void) {
     struct modelfile *file = NULL;
     CU_ASSERT_EQUAL_FATAL(modelfile_open(reg, path, &file), AG_OK);
     struct weights *w = open_weights(file);
-    CU_ASSERT_EQUAL(ftruncate(fd, 100000), 0);
+    struct ag_tensor gate = { .size = sizeof gate };
+    int64_t at = modelfile_tensor(file, GATE);
+    CU_ASSERT_FATAL(at >= 0 && file->format->tensor(file->file, (uint32_t)at, &gate) == AG_OK);
+    CU_ASSERT_EQUAL(ftruncate(fd, (off_t)gate.plane[0].offset + (inside ? 100 : -100)), 0);
     CU_ASSERT_EQUAL(load(w, &ref), AG_EFORMAT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(fail_text(), "beyond the end"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fail_text(), GATE ": lies beyond the end")); /* not one behind it */
     weights_free(w);
     modelfile_close(file);
     close(fd);
     unlink(path);
+}
+
+static void test_file_became_shorter(void) {
+    shorten(false);
+    shorten(true);
 }
 
 static int setup(void) {
