@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* chat_pick.c - which chat template forms the prompt. */
-#include "loaded.h"
+#include "own_template.h"
 
 #include "util/error.h"
 #include "util/log.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { CHAT_MAX = 32 };
 
@@ -35,12 +36,33 @@ static bool holds(const char *text, size_t n, const char *marker) {
 static int by_name(struct loaded *l, const struct ag_chat *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!strcmp(list[i]->name, l->o->chat_template)) return l->chat = list[i], 0;
+    if (!access(l->o->chat_template, F_OK)) {
+        l->chat = &chat_own;
+        return own_template_read(l->o->chat_template, &l->jinja);
+    }
     struct str have = { 0 };
     names(list, n, &have);
-    fail(AG_EINVAL, "--chat-template %.100s: want one of %s, or --raw for none", l->o->chat_template,
+    fail(AG_EINVAL, "--chat-template %.100s: want a Jinja file, one of %s, or --raw for none", l->o->chat_template,
          str_text(&have));
     str_free(&have);
     return AG_EINVAL;
+}
+
+/* The file's own template; the built-in one of its form for its marks, and in its place when it needs
+ * what the engine does not have. */
+static int own_or_form(struct loaded *l, const struct ag_chat *const *list, size_t n, const char *text, size_t len) {
+    for (size_t i = 0; i < n && !l->chat; i++)
+        if (list[i]->marker && holds(text, len, list[i]->marker)) l->chat = list[i];
+    int status = own_template_of(l->tokenizer, &l->jinja);
+    if (status < 0 && l->chat) {
+        log_line(AG_LOG_WARN, "the model's own %s; the built-in template %s is used", fail_text(), l->chat->name);
+        return 0;
+    }
+    if (status < 0)
+        return fail(status, "the model's own %s; choose another with --chat-template NAME, or --raw for none",
+                    fail_text());
+    if (!l->chat) l->chat = &chat_own;
+    return 0;
 }
 
 int chat_pick(struct loaded *l) {
@@ -53,22 +75,16 @@ int chat_pick(struct loaded *l) {
     if (l->o->chat_template) {
         status = by_name(l, list, n);
     } else if (text) {
-        for (size_t i = 0; i < n && !l->chat; i++)
-            if (list[i]->marker && holds(text, len, list[i]->marker)) l->chat = list[i];
-        if (!l->chat) {
-            struct str have = { 0 };
-            names(list, n, &have);
-            status = fail(AG_ENOTSUP, "the model's own chat template is none of the built-in forms (%s); "
-                          "choose one with --chat-template NAME, or --raw for none", str_text(&have));
-            str_free(&have);
-        }
+        status = own_or_form(l, list, n, text, len);
     } else if (own) {
         l->chat = list[0];
     } else {
         log_line(AG_LOG_WARN, "neither the file nor its model plugin has a chat template: the prompt "
                               "goes in as it is (--raw says so, --chat-template chatml makes a dialogue)");
     }
-    for (const char *const *e = l->chat ? l->chat->eog : NULL; e && *e; e++)
-        tokenizer_add_eog(l->tokenizer, *e);
+    /* A template of no known form may end its turns as any of them does. */
+    for (size_t i = 0; l->chat && i < n; i++)
+        for (const char *const *e = l->chat == &chat_own || l->chat == list[i] ? list[i]->eog : NULL; e && *e; e++)
+            tokenizer_add_eog(l->tokenizer, *e);
     return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "own_template.h"
 #include "token_cmds.h"
-
 #include "util/error.h"
 
 #include <errno.h>
@@ -122,6 +122,48 @@ int run_template(const struct ag_chat *c, FILE *in, FILE *out) {
     free(r.joined);
     free(r.message);
     json_decref(r.json);
+    str_free(&text);
+    return rc;
+}
+
+/* The template's variables by the request; the caller gives them back. */
+static json_t *request_vars(const json_t *request) {
+    json_t *vars = json_deep_copy(request), *thinking = json_object_get(vars, "thinking"),
+           *more = json_object_get(vars, "chat_template_kwargs");
+    if (json_is_boolean(thinking) && !json_object_get(vars, "enable_thinking"))
+        json_object_set(vars, "enable_thinking", thinking);
+    if (json_is_object(more)) json_object_update(vars, more);
+    json_object_del(vars, "chat_template_kwargs");
+    json_object_del(vars, "now");
+    return vars;
+}
+
+int run_template_jinja(const struct jinja *j, const struct tokenizer *t, FILE *in, FILE *out) {
+    struct str text = { 0 };
+    struct chat_prompt prompt = { 0 };
+    json_error_t e = { 0 };
+    char now[32];
+    json_t *request = NULL, *vars = NULL;
+    int rc = read_all(in, &text);
+    if (rc == AG_OK) {
+        request = json_loadb(str_text(&text), text.n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
+        if (!request) rc = fail(AG_EINVAL, "request: %s (line %d, column %d)", e.text, e.line, e.column);
+        else if (!json_is_array(json_object_get(request, "messages")))
+            rc = fail(AG_EINVAL, "request: want an object with messages");
+    }
+    if (rc == AG_OK) {
+        const char *given = json_string_value(json_object_get(request, "now"));
+        own_template_now(now);
+        vars = request_vars(request);
+        rc = chat_jinja_render(j, t, vars, given ? given : now, &prompt);
+    }
+    if (rc == AG_OK) {
+        fwrite(str_text(&prompt.text), 1, prompt.text.n, out);
+        if (fflush(out) || ferror(out)) rc = fail(AG_EIO, "standard output: %s", strerror(errno));
+    }
+    chat_prompt_free(&prompt);
+    json_decref(vars);
+    json_decref(request);
     str_free(&text);
     return rc;
 }

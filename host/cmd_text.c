@@ -2,7 +2,7 @@
 /* cmd_text.c - agave tokenize and agave template: what they open; token_cmds.h does the work. */
 #include "cmd.h"
 
-#include "loaded.h"
+#include "own_template.h"
 #include "token_cmds.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -56,21 +56,28 @@ int cmd_template(const struct env *env, const struct options *o) {
     struct loaded l;
     struct str names = { 0 };
     no_effect(o);
-    if (!o->n_arg && !o->builtin)
-        return fail(AG_EINVAL, "want --builtin NAME or a model; try 'agave template --help'");
+    if (!o->n_arg && !o->builtin && !o->template_file)
+        return fail(AG_EINVAL, "want --builtin NAME, --template FILE or a model; try 'agave template --help'");
+    if (o->builtin && o->template_file) return fail(AG_EINVAL, "want --builtin or --template, not both");
     int status = open_file(env, o, &l);
-    if (status == 0 && o->builtin) {
+    if (status == 0 && o->template_file) {
+        status = own_template_read(o->template_file, &l.jinja);
+    } else if (status == 0 && o->builtin) {
         l.chat = builtin(l.registry, o->builtin, &names);
         if (!l.chat)
             status = fail(AG_EINVAL, "--builtin %.100s: want one of %s", o->builtin, str_text(&names));
     } else if (status == 0) {
-        status = engine_pick_model(l.registry, l.file, &l.model);
-        if (status == 0) status = chat_pick(&l);
-        if (status == 0 && !l.chat)
+        /* The file's own template needs no plugin of its model. */
+        own_template_of(l.tokenizer, &l.jinja);
+        if (!l.jinja) status = engine_pick_model(l.registry, l.file, &l.model);
+        if (status == 0 && !l.jinja) status = chat_pick(&l);
+        if (status == 0 && !l.jinja && !l.chat)
             status = fail(AG_ENOTSUP, "%s: the model has no chat template; choose one with --builtin NAME",
                           o->arg[0]);
     }
-    if (status == 0) status = run_template(l.chat, stdin, stdout);
+    if (status == 0)
+        status = l.jinja ? run_template_jinja(l.jinja, l.tokenizer, stdin, stdout)
+                         : run_template(l.chat, stdin, stdout);
     str_free(&names);
     loaded_close(&l);
     return status;

@@ -2,6 +2,7 @@
 #include "generate.h"
 
 #include "interrupt.h"
+#include "own_template.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -66,8 +67,8 @@ int prompt_chat(const struct loaded *l, const struct chat_message *m, size_t n, 
     struct chat_prompt p = { 0 };
     const struct ag_chat *c = l->chat;
     *thinking = false;
-    int status = chat_render(c, m, n, true, &p);
-    if (status == 0 && c->think_begin && c->think_end && c->answer) {
+    int status = l->jinja ? own_template_prompt(l, m, n, &p, thinking) : chat_render(c, m, n, true, &p);
+    if (status == 0 && !l->jinja && c->think_begin && c->think_end && c->answer) {
         *thinking = strstr(c->answer, c->think_begin) && !strstr(c->answer, c->think_end);
         if (!strcmp(l->o->think, "off")) {
             status = close_thinking(c, &p, *thinking);

@@ -2,6 +2,7 @@
 #include "loaded.h"
 
 #include "input.h"
+#include "own_template.h"
 #include "progress.h"
 #include "text.h"
 #include "util/error.h"
@@ -72,7 +73,8 @@ static void warnings(const struct loaded *l) {
     if (vb > kb)
         log_line(AG_LOG_WARN, "values of the cache are stored wider (%d bits) than keys (%d bits): keys "
                               "need the precision more", vb, kb);
-    if (strcmp(o->think, "auto") && !(l->chat && l->chat->think_begin && l->chat->think_end))
+    bool switched = l->jinja && (jinja_uses(l->jinja, "enable_thinking") || jinja_uses(l->jinja, "thinking"));
+    if (strcmp(o->think, "auto") && !switched && !(!l->jinja && l->chat && l->chat->think_begin && l->chat->think_end))
         log_line(AG_LOG_WARN, "--think has no effect: the chat template has no reasoning");
     if (o->raw && o->chat_template)
         log_line(AG_LOG_WARN, "--chat-template has no effect with --raw");
@@ -128,6 +130,7 @@ int loaded_start(struct loaded *l) {
 
 void loaded_close(struct loaded *l) {
     engine_free(l->engine);
+    jinja_free(l->jinja);
     tokenizer_free(l->tokenizer);
     modelfile_close(l->file);
     registry_close(l->registry);

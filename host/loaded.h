@@ -20,6 +20,7 @@ struct loaded {
     struct engine *engine;
     struct ag_model_info info;      /* before the engine is there too */
     const struct ag_chat *chat;     /* NULL: the prompt goes in as it is */
+    struct jinja *jinja;            /* forms the prompt when there; chat then has marks and EOG texts */
     struct sampler_params sampling;
     int32_t max_tokens;
     char ctx_text[80];            /* "4096 (model supports ...)" */

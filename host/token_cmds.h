@@ -13,6 +13,11 @@
  * EOS as the model asks, control tokens in texts are control tokens (decode: are shown). */
 int run_tokenize(const struct tokenizer *, bool special, bool decode, FILE *in, FILE *out);
 
+/* One request object to its prompt text by a Jinja template: its keys are the template's variables,
+ * chat_template_kwargs too; now is the date, thinking also enable_thinking. tokenizer may be NULL. */
+struct jinja;
+int run_template_jinja(const struct jinja *, const struct tokenizer *, FILE *in, FILE *out);
+
 /* One request object to its prompt text, by a built-in template. What the template cannot express
  * (tools, thinking, variables) is an error. */
 int run_template(const struct ag_chat *, FILE *in, FILE *out);

@@ -106,3 +106,26 @@ def test_template(cli):
     cli.fails("template", "--builtin", "nothing", stdin=request, names=["nothing", "gemma3", "chatml"])
     cli.fails("template", stdin=request, names="--builtin")
     cli.fails("template", "--builtin", "gemma3", stdin=b"{", names="error")
+
+
+def test_jinja_template(cli):
+    request = (b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": '
+               b'"f", "arguments": "{\\"a\\": [1, 2.0]}"}}]}], "tools": [{"x": "\xc3\xa4"}], "thinking": true, "now": "2026-01-02", '
+               b'"add_generation_prompt": true}')
+    path = cli.file("own.jinja", b"{% for m in messages %}<|{{ m.role }}|>{{ m.content | default('-') | upper }}"
+                    b"{% for c in m.tool_calls %}{{ c.function.arguments.a }}{% endfor %}\n{% endfor %}"
+                    b"{{ tools | tojson }}{{ enable_thinking }}{{ documents }}{{ strftime_now('%d %b %Y') }}{{ bos_token }}")
+    want = "<|user|>HI<|assistant|>-[1, 2.0][{\"x\": \"\u00e4\"}]TrueNone02 Jan 2026"
+    equal(cli.answer("template", "--template", path, stdin=request), want, "of a file")
+    equal(cli.answer("template", "--template", path, cli.gemma, stdin=request), want + "<bos>", "of a file, with a model")
+    cli.fails("template", "--template", path, stdin=b'{"messages": 1}', names="messages")
+    cli.fails("template", "--template", path, "--builtin", "gemma3", stdin=request, names="not both")
+    cli.fails("template", "--template", "/nowhere/x.jinja", stdin=request, names="/nowhere/x.jinja")
+    for text, name in ((b"{{ 1 | nosuch }}", "1:8: the filter nosuch"), (b"\n{% if %}", "2:7"), (b"\xff", "UTF-8"),
+                       (b"{{ raise_exception('want a system message') }}", "want a system message")):
+        cli.fails("template", "--template", cli.file("bad.jinja", text), stdin=request, names=name)
+    gemma = cli.file("gemma.jinja", b"{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m.role }}\n{{ m.content | trim }}"
+                     b"<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}")
+    run = ("-q", "-n", "8", "--temperature", "0", cli.gemma, "a <end_of_turn> b")
+    equal(cli.answer("--chat-template", gemma, *run), cli.answer("--chat-template", "gemma3", *run), "--chat-template FILE")
+    cli.fails("--chat-template", cli.file("bad.jinja", b"{% x %}"), cli.gemma, "hi", names=["bad.jinja", "1:4"])
