@@ -32,7 +32,25 @@ static int check_state(const struct engine *e, const struct ag_state *s) {
     return AG_OK;
 }
 
+/* Page group, page bytes and pool of one state. */
+static int bind_state(struct engine *e, uint32_t i) {
+    struct ag_state_binding *b = &e->state[i];
+    memcpy(&b->state, engine_state(e, i), sizeof b->state);
+    int err = check_state(e, &b->state);
+    if (err == AG_OK) err = group_of(e, &b->state, e->cls.max_ctx, &b->group);
+    if (err < 0) return err;
+    b->kv = (struct ag_kv_layout){ .size = sizeof b->kv, .page_tokens = PAGE_TOKENS,
+                                   .k_dtype = e->kv_k, .v_dtype = e->kv_v };
+    if ((err = e->backend->kv_layout(e->device, &b->state, &b->kv)) < 0) return err;
+    b->n_page = (uint32_t)e->pool[b->group].n_page;
+    if (!mul_u64(b->kv.page_bytes, b->n_page, &b->at.bytes) || !add_u64(e->kv_bytes, b->at.bytes, &e->kv_bytes))
+        return fail(AG_EINVAL, "a cache of %u pages of %llu bytes is too large", b->n_page,
+                    (unsigned long long)b->kv.page_bytes);
+    return AG_OK;
+}
+
 int engine_make_cache(struct engine *e, const struct engine_options *o) {
+    static const char advice[] = "a smaller --ctx-size or --kv-type q8_0 needs less";
     e->kv_k = o->kv_k ? o->kv_k : o->exact ? AG_F32 : AG_F16;
     e->kv_v = o->kv_v ? o->kv_v : o->exact ? AG_F32 : AG_F16;
     uint32_t n = e->states.n ? e->states.n : 1;
@@ -40,23 +58,18 @@ int engine_make_cache(struct engine *e, const struct engine_options *o) {
     e->state_buffer = calloc(n, sizeof *e->state_buffer);
     if (!e->state || !e->state_buffer) return fail(AG_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < e->states.n; i++) {
-        struct ag_state_binding *b = &e->state[i];
-        memcpy(&b->state, engine_state(e, i), sizeof b->state);
-        int err = check_state(e, &b->state);
-        if (err == AG_OK) err = group_of(e, &b->state, e->cls.max_ctx, &b->group);
+        int err = bind_state(e, i);
         if (err < 0) return err;
-        b->kv = (struct ag_kv_layout){ .size = sizeof b->kv, .page_tokens = PAGE_TOKENS,
-                                       .k_dtype = e->kv_k, .v_dtype = e->kv_v };
-        if ((err = e->backend->kv_layout(e->device, &b->state, &b->kv)) < 0) return err;
-        b->n_page = (uint32_t)e->pool[b->group].n_page;
-        uint64_t bytes;
-        if (!mul_u64(b->kv.page_bytes, b->n_page, &bytes))
-            return fail(AG_EINVAL, "a cache of %u pages of %llu bytes is too large", b->n_page,
-                        (unsigned long long)b->kv.page_bytes);
-        if ((err = e->backend->alloc(e->device, bytes, AG_BUFFER_DEVICE, AG_BUFFER_HUGE, &e->state_buffer[i])) < 0)
-            return fail_prefix(err, "KV cache of %d tokens (a smaller --ctx-size or --kv-type q8_0 needs less)", e->cls.max_ctx);
-        b->at = (struct ag_binding){ e->state_buffer[i], 0, bytes };
-        e->kv_bytes += bytes;
+    }
+    /* memory is given out before it is there: what cannot fit must be refused, not killed later */
+    if (e->device_info.memory_total && e->kv_bytes > e->device_info.memory_total)
+        return fail(AG_ENOMEM, "KV cache of %d tokens: needs %.1f GB, %s has %.1f GB; %s", e->cls.max_ctx,
+                    (double)e->kv_bytes / 1e9, e->device_info.name, (double)e->device_info.memory_total / 1e9, advice);
+    for (uint32_t i = 0; i < e->states.n; i++) {
+        struct ag_binding *at = &e->state[i].at;
+        int err = e->backend->alloc(e->device, at->bytes, AG_BUFFER_DEVICE, AG_BUFFER_HUGE, &e->state_buffer[i]);
+        if (err < 0) return fail_prefix(err, "KV cache of %d tokens (%s)", e->cls.max_ctx, advice);
+        at->buffer = e->state_buffer[i];
     }
     return AG_OK;
 }

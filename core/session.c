@@ -38,6 +38,12 @@ void session_free(struct session *s) {
 
 int32_t session_length(const struct session *s) { return s->n; }
 
+int32_t session_shared(const struct session *s, const int32_t *ids, int32_t n) {
+    int32_t same = 0;
+    while (same < n && same < s->n && s->ids[same] == ids[same]) same++;
+    return same;
+}
+
 int32_t session_rewind(struct session *s, int32_t n) {
     if (n >= s->n) return s->n;
     if (n < 0) n = 0;
@@ -156,9 +162,7 @@ int session_sync(struct session *s, const int32_t *ids, int32_t n, const struct 
     if (n < 1) return fail(AG_EINVAL, "an empty prompt");
     if (n > e->cls.max_ctx)
         return fail(AG_ENOSPC, "%d tokens do not fit the context of %d; --ctx-size makes it larger", n, e->cls.max_ctx);
-    int32_t same = 0;
-    while (same < n - 1 && same < s->n && s->ids[same] == ids[same]) same++;
-    session_rewind(s, same);
+    session_rewind(s, session_shared(s, ids, n - 1));
     if (reused) *reused = s->n;
     while (s->n < n) {
         int32_t left = n - s->n, take = left < e->cls.max_token ? left : e->cls.max_token;

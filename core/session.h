@@ -24,6 +24,8 @@ int session_sync(struct session *, const int32_t *ids, int32_t n, const struct s
 /* Logits of the last token synced, f32 [n_vocab]; valid until the engine's next step. */
 float *session_logits(struct session *);
 int32_t session_length(const struct session *);
+/* How many leading ids the cache holds already. */
+int32_t session_shared(const struct session *, const int32_t *ids, int32_t n);
 /* Keeps the first n entries if the cache allows, else as many as it can (0 at worst). */
 int32_t session_rewind(struct session *, int32_t n);
 

@@ -81,19 +81,20 @@ int prompt_chat(const struct loaded *l, const struct chat_message *m, size_t n, 
     return status;
 }
 
-struct prefill_view { const struct loaded *l; int32_t n; bool tty; };
+struct prefill_view { int32_t n; bool tty; };
 
 static void on_chunk(void *ctx, int32_t done, int32_t n) {
     const struct prefill_view *v = ctx;
     if (!v->tty) return;
     if (done >= n) fputs("\r\033[K", stderr);
-    else fprintf(stderr, "\rprefill %d tokens... %d%%", n, (int)(100.0 * done / n));
+    else fprintf(stderr, "\rprefill %d tokens... %d%%", v->n, (int)(100.0 * (v->n - (n - done)) / v->n));
 }
 
 static int prefill(const struct loaded *l, struct session *s, const struct ids *ids,
                    struct generation *g) {
-    struct prefill_view view = { l, (int32_t)ids->n, false };
-    if (!l->quiet && ids->n > SHOW_PREFILL) {
+    int32_t shared = session_shared(s, ids->id, (int32_t)ids->n);
+    struct prefill_view view = { (int32_t)ids->n - shared, false };
+    if (!l->quiet && view.n > SHOW_PREFILL) {
         view.tty = isatty(STDERR_FILENO);
         fprintf(stderr, "prefill %d tokens...%s", view.n, view.tty ? "" : "\n");
     }

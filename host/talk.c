@@ -81,12 +81,24 @@ static int encode(struct talk *t, struct ids *ids, bool *thinking) {
     return status;
 }
 
-/* Encodes; while there is no room for an answer the oldest question and its answer go. */
+/* Would the last message fit if all before it were forgotten? Leaves its ids. */
+static int encode_last(struct talk *t, struct ids *ids, bool *thinking) {
+    struct talk last = *t;
+    last.turn += t->n_turn - 1;
+    last.n_turn = 1;
+    return encode(&last, ids, thinking);
+}
+
+/* Encodes; while there is no room for an answer the oldest question and its answer go. Nothing goes for a
+ * message that cannot fit by itself. */
 static int fit(struct talk *t, struct ids *ids, bool *thinking) {
     int32_t ctx = engine_ctx(t->l->engine), room = ctx / 4;
     size_t before = t->n_turn;
     if (room > t->l->max_tokens) room = t->l->max_tokens;
     int status = encode(t, ids, thinking);
+    if (status == 0 && ids->n > (size_t)ctx) status = encode_last(t, ids, thinking);
+    if (status != 0 || ids->n > (size_t)ctx) return status;
+    if (before > 1) status = encode(t, ids, thinking);
     while (status == 0 && ids->n + (size_t)room > (size_t)ctx && t->n_turn > 1) {
         size_t n = 1;
         while (n < t->n_turn - 1 && t->turn[n].answer) n++;
