@@ -135,12 +135,7 @@ int chat_render(const struct ag_chat *c, const struct chat_message *m, size_t n,
 int chat_encode(const struct tokenizer *t, const struct chat_prompt *p, struct ids *out) {
     size_t before = out->n;
     int32_t bos = tokenizer_bos(t);
-    int rc = AG_OK;
-    for (size_t i = 0; i < p->n_piece && rc == AG_OK; i++) {
-        const struct chat_piece *k = &p->piece[i];
-        unsigned flags = (k->literal ? TOKENIZE_PARSE_SPECIAL : 0) | (i ? TOKENIZE_CONTINUE : 0);
-        rc = tokenizer_encode(t, p->text.p + k->begin, k->n, flags, out);
-    }
+    int rc = p->n_piece ? tokenizer_encode_pieces(t, p->text.p, p->text.n, p->piece, p->n_piece, out) : AG_OK;
     if (rc == AG_OK && tokenizer_adds_bos(t) && (out->n == before || out->id[before] != bos)) {
         rc = ids_add(out, bos);
         if (rc == AG_OK) {

@@ -11,8 +11,7 @@
 
 struct chat_message { const char *role, *content; size_t n; }; /* role: system, user, assistant */
 
-/* Pieces in order; text is owned by the prompt. */
-struct chat_piece { size_t begin, n; bool literal; }; /* literal: from the template */
+/* Pieces in order (literal: from the template); text is owned by the prompt. */
 struct chat_prompt { struct str text; struct chat_piece *piece; size_t n_piece, cap_piece; };
 void chat_prompt_free(struct chat_prompt *);
 
@@ -21,7 +20,7 @@ extern const struct ag_chat chat_chatml;
 /* An unknown role, or turns that do not fit the template, is an error that says so. */
 int chat_render(const struct ag_chat *, const struct chat_message *, size_t n, bool open_answer,
                 struct chat_prompt *out);
-/* Runs of equal kind are encoded together; a leading BOS of the template is not doubled. */
+/* The whole text is encoded at once, with control tokens in literal pieces only; a leading BOS of the template is not doubled. */
 int chat_encode(const struct tokenizer *, const struct chat_prompt *, struct ids *out);
 
 #endif

@@ -24,6 +24,8 @@ struct encoder {
     char *room;        /* fragments that had to be rewritten; never reused, memo points here */
     size_t n_room;
     size_t lost;       /* bytes without a token */
+    const struct chat_piece *piece; /* NULL: flags hold for the whole text */
+    size_t n_piece, at_piece;
 };
 
 static int word(struct encoder *e, const char *s, size_t n) {
@@ -150,12 +152,36 @@ static size_t trim_start(const char *s, size_t i, size_t n) {
     return i;
 }
 
+/* The literal piece that holds a byte, or NULL. Asked in rising order. */
+static const struct chat_piece *literal_of(struct encoder *e, size_t at) {
+    while (e->at_piece + 1 < e->n_piece && e->piece[e->at_piece].begin + e->piece[e->at_piece].n <= at)
+        e->at_piece++;
+    const struct chat_piece *k = &e->piece[e->at_piece];
+    return k->literal ? k : NULL;
+}
+
+/* The next special token from i on; of control tokens, those the template wrote. */
+static const struct special *next_special(struct encoder *e, const char *s, size_t i, size_t n, bool all,
+                                          size_t *at) {
+    const struct special_set *set = &e->t->special;
+    const struct special *sp = special_find(set, s, i, n, all, at);
+    while (e->piece && sp && !sp->user) {
+        const struct chat_piece *k = literal_of(e, *at);
+        if (k && *at + sp->n <= k->begin + k->n) break;
+        /* What begins here and is shorter: within the piece, or no control token. */
+        const struct special *shorter = k ? special_at(set, s, *at, k->begin + k->n, true)
+                                          : special_at(set, s, *at, n, false);
+        if (shorter) return shorter;
+        sp = special_find(set, s, *at + 1, n, all, at);
+    }
+    return sp;
+}
+
 static int run(struct encoder *e, const char *s, size_t n, unsigned flags) {
-    const struct tokenizer *t = e->t;
     bool all = flags & TOKENIZE_PARSE_SPECIAL;
     enum place place = flags & TOKENIZE_CONTINUE ? PLACE_INSIDE : PLACE_START;
     for (size_t i = 0, at = 0; i < n;) {
-        const struct special *sp = special_find(&t->special, s, i, n, all, &at);
+        const struct special *sp = next_special(e, s, i, n, all, &at);
         size_t end = sp ? at : n;
         if (sp && sp->lstrip) end = trim_end(s, i, end);
         int rc = fragment(e, s + i, end - i, place, n);
@@ -168,12 +194,12 @@ static int run(struct encoder *e, const char *s, size_t n, unsigned flags) {
     return AG_OK;
 }
 
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags,
-                     struct ids *out) {
+static int encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags,
+                  const struct chat_piece *piece, size_t n_piece, struct ids *out) {
     if (n > INT32_MAX)
         return fail(AG_EINVAL, "tokenizer: want a text of at most %d bytes, found %zu", INT32_MAX, n);
     size_t before = out->n;
-    struct encoder e = { .t = t, .out = out };
+    struct encoder e = { .t = t, .out = out, .piece = piece, .n_piece = n_piece };
     int rc = ids_reserve(out, n / 4 + 2);
     if (rc < 0) return rc;
     bool bos = flags & TOKENIZE_ADD_SPECIAL && t->add_bos && t->bos >= 0;
@@ -195,4 +221,14 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsi
     free(e.room);
     if (rc < 0) out->n = before;
     return rc;
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags,
+                     struct ids *out) {
+    return encode(t, text, n, flags, NULL, 0, out);
+}
+
+int tokenizer_encode_pieces(const struct tokenizer *t, const char *text, size_t n,
+                            const struct chat_piece *piece, size_t n_piece, struct ids *out) {
+    return encode(t, text, n, TOKENIZE_PARSE_SPECIAL, piece, n_piece, out);
 }

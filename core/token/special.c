@@ -123,6 +123,10 @@ static const struct special *longest(const struct special_set *set, const char *
     return best;
 }
 
+const struct special *special_at(const struct special_set *set, const char *s, size_t i, size_t n, bool all) {
+    return longest(set, s, i, n, all);
+}
+
 const struct special *special_find(const struct special_set *set, const char *s, size_t i, size_t n,
                                    bool all, size_t *at) {
     const uint64_t *bits = set->pair[all];

@@ -25,6 +25,13 @@ enum tokenizer_flags {
 int tokenizer_encode(const struct tokenizer *, const char *text, size_t n, unsigned flags,
                      struct ids *out);
 
+/* Bytes [begin, begin + n) of a text, and whether control tokens in it are control tokens. */
+struct chat_piece { size_t begin, n; bool literal; };
+/* A text of pieces that follow each other, encoded as one: where kinds meet, words are not cut. Only
+ * what lies in one literal piece becomes a control token. */
+int tokenizer_encode_pieces(const struct tokenizer *, const char *text, size_t n,
+                            const struct chat_piece *, size_t n_piece, struct ids *out);
+
 /* Bytes of one token; control tokens give nothing unless special. Lives as long as the tokenizer. */
 size_t tokenizer_bytes(const struct tokenizer *, int32_t id, bool special, const char **bytes);
 /* The whole text of ids, with the rules for its beginning (SPM's space prefix). */

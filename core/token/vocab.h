@@ -117,6 +117,8 @@ int32_t special_id(const struct special_set *, const char *text, size_t n); /* -
 /* Next match at or after i, leftmost, then longest; NULL = none. *at: where. */
 const struct special *special_find(const struct special_set *, const char *s, size_t i, size_t n,
                                    bool all, size_t *at);
+/* That which begins at s[i], or NULL. */
+const struct special *special_at(const struct special_set *, const char *s, size_t i, size_t n, bool all);
 
 /* Appends the ids of one word (as pre-tokenizers cut it). lost: grows by the bytes that the vocabulary
  * cannot express. */

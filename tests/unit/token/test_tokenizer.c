@@ -424,6 +424,44 @@ static void test_bad_json(void) {
     }
 }
 
+/* text: pieces of template and data in turn, with | between. */
+static void expect_pieces(const struct tokenizer *t, const char *text, const char *want) {
+    struct chat_piece piece[16];
+    char joined[128], got[256] = "";
+    struct ids ids = { 0 };
+    size_t n = 0, k = 0;
+    piece[0] = (struct chat_piece){ 0, 0, true };
+    for (; *text; text++) {
+        if (*text != '|') joined[n++] = *text, piece[k].n++;
+        else k++, piece[k] = (struct chat_piece){ n, 0, k % 2 == 0 };
+    }
+    CU_ASSERT_EQUAL(tokenizer_encode_pieces(t, joined, n, piece, k + 1, &ids), AG_OK);
+    for (size_t i = 0, at = 0; i < ids.n && at < sizeof got - 16; i++)
+        at += (size_t)snprintf(got + at, sizeof got - at, i ? " %d" : "%d", ids.id[i]);
+    CU_ASSERT_STRING_EQUAL(got, want);
+    ids_free(&ids);
+}
+
+/* Words may begin in the template and end in data; control tokens may not. */
+static void test_pieces(void) {
+    static const char json[] =
+        "{\"model\":{\"merges\":[[\"a\",\"b\"]],\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"<\":3,\"s\":4,\">\":5}},"
+        "\"pre_tokenizer\":" LEVEL ",\"added_tokens\":[{\"id\":6,\"content\":\"<u>\",\"special\":false},"
+        "{\"id\":7,\"content\":\"<s>\",\"special\":true},{\"id\":8,\"content\":\"<s><s>\",\"special\":true}]}";
+    struct tokenizer *t;
+    CU_ASSERT_EQUAL_FATAL(tokenizer_parse_json(json, sizeof json - 1, &t), AG_OK);
+    expect_pieces(t, "<s>a|b|<s>", "7 2 7");
+    expect_pieces(t, "<s>|<s>|<s>", "7 3 4 5 7");
+    expect_pieces(t, "<s>a|<s>|a", "7 0 3 4 5 0");
+    expect_pieces(t, "<|s|>", "3 4 5");
+    expect_pieces(t, "<s|>", "3 4 5");
+    expect_pieces(t, "|<s>|", "3 4 5");
+    expect_pieces(t, "<s><s>||", "8");
+    expect_pieces(t, "|<u>|<u>", "6 6");
+    expect_pieces(t, "|a<s>b<s><u><s>|<s>", "0 3 4 5 1 3 4 5 6 3 4 5 7");
+    tokenizer_free(t);
+}
+
 static void test_json(void) {
     /* Keys in another order than files have them; flags of added tokens. */
     static const char json[] =
@@ -477,6 +515,7 @@ int main(void) {
     CU_add_test(s, "bad keys", test_bad_keys);
     CU_add_test(s, "bad merges", test_bad_merges);
     CU_add_test(s, "tokenizer.json", test_json);
+    CU_add_test(s, "pieces", test_pieces);
     CU_add_test(s, "NFC", test_nfc);
     CU_add_test(s, "bad tokenizer.json", test_bad_json);
     CU_basic_run_tests();
