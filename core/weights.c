@@ -88,8 +88,8 @@ static int transformed(struct weight *e, const char *what) {
             break;
         case AG_TRANSFORM_ROWS:
             if (t->a < 0 || t->b < 1 || t->a > e->dim[1] - t->b || e->dim[2] != 1)
-                return fail(AG_EFORMAT, "%s: want at least %lld rows, file has %lld", what,
-                            (long long)(t->a + t->b), (long long)e->dim[1]);
+                return fail(AG_EFORMAT, "%s: want at least %llu rows, file has %lld", what,
+                            (unsigned long long)t->a + (unsigned long long)t->b, (long long)e->dim[1]);
             e->dim[1] = t->b;
             break;
         case AG_TRANSFORM_ROPE_PAIRS:
