@@ -12,7 +12,7 @@ die() { say "error: $*"; exit 1; }
 needs_build='cmd:cc:gcc cmd:cc:libc6-dev cmd:meson:meson cmd:ninja:ninja-build cmd:pkg-config:pkg-config
     pc:jansson:libjansson-dev pc:libedit:libedit-dev'
 needs_model='pip:pip:python3-pip'
-needs_check='cmd:clang:clang cmd:git:git cmd:nm:binutils pc:cunit:libcunit1-dev pc:libpcre2-8:libpcre2-dev pc:libutf8proc:libutf8proc-dev
+needs_check='cmd:clang:clang cmd:git:git cmd:xz:xz-utils cmd:nm:binutils pc:cunit:libcunit1-dev pc:libpcre2-8:libpcre2-dev pc:libutf8proc:libutf8proc-dev
     cmd:musl-gcc:musl-tools cmd:aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
     file:/usr/aarch64-linux-gnu/lib/libc.so:libc6-dev-arm64-cross cmd:qemu-aarch64-static:qemu-user-static'
 
