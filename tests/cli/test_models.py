@@ -61,6 +61,15 @@ def test_unknown_architecture(cli):
     cli.fails(path, "hi", names=["gemma2 model, which computes differently"])
 
 
+def test_cache_larger_than_memory(cli):
+    """256 bytes a token in the one full layer: four times what the machine has is refused with both sizes."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    tokens = min(memory * 4 // 256, 2**31 - 64)
+    if tokens * 256 > memory:
+        cli.fails("--raw", "--backend", "cpu", "--ctx-size", str(tokens), "-n", "1", cli.gemma, "hi",
+                  names=["KV cache of", "needs", "has", "--ctx-size"])
+
+
 def test_directories(cli):
     source = os.path.join(cli.data, "gemma3", "hf")
     want = cli.answer("--raw", "-n", "4", source, "The river")

@@ -198,6 +198,9 @@ def test_context_full(cli):
         t.until("error: the prompt has ")
         t.until(PROMPT)
         line(t, "hi", "tok/s")
+        t.send("word " * 60 + "\r") # cannot fit by itself: what was said before stays
+        got = t.until("error: the prompt has ")
+        need("forgotten" not in got, got)
 
 
 def test_json_wants_a_prompt(cli):
